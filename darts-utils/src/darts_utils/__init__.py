@@ -1,0 +1,22 @@
+"""The common ground of all DARTS packages: what a tile is, and the small tools around it.
+
+A *tile* is one ``xr.Dataset`` on one projected grid: one variable per band, mask or feature, on dims ``(y, x)``.
+Everything that DARTS does is a *verb* (``tile → tile``, input untouched, with a ``_batched`` twin) or a *model class*
+(``load``, ``inference``, ``inference_batched``). This package holds what they share:
+
+==================  ====================================================================================
+`variables`         the registry: name, dtype, unit, range and nodata of every tile variable
+`tiles`             checks and builders: `check_tile`, `geobox_of`, `require_variables`, `variable`
+`tile_io`           tile ↔ NetCDF, lossless and atomic
+`patches`           windows and blending weights of sliding-window inference
+`device`            NumPy or CuPy, chosen by the array that came in
+`batching`          `batched`, which makes the twin of a verb
+`models`            the `TileModel` protocol and the ``darts.models`` entry points
+`errors`            every error class
+`files`             `atomic_path`: a file has its final name only when it is complete
+`logging`           log lines with the tile's id, and timings
+`inference`         the sliding-window engine on torch (extra ``[torch]``)
+`synthetic`         a synthetic Arctic with thaw slumps and look-alikes, truth included
+`testing`           the test kit: `assert_verb_contract`, backends, Hypothesis strategies
+==================  ====================================================================================
+"""

@@ -1,0 +1,93 @@
+"""The only home of CuPy and cuCIM: which array library a verb computes with, chosen by the array that came in."""
+
+import importlib
+import importlib.util
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from darts_utils.errors import DeviceError
+
+
+def is_cupy(array: object) -> bool:
+    """Tell whether an array lives on a GPU, without importing CuPy."""
+    return type(array).__module__.split(".")[0] == "cupy"
+
+
+def array_namespace(*arrays: object) -> Any:
+    """Return the module to compute with: ``cupy`` where an array is CuPy's, else ``numpy``.
+
+    Args:
+        *arrays: NumPy or CuPy arrays; mixing them is an error that the library itself reports.
+    """
+    return importlib.import_module("cupy") if any(is_cupy(array) for array in arrays) else np
+
+
+def scipy_namespace(submodule: str, *arrays: object) -> Any:
+    """Return ``scipy.<submodule>`` or ``cupyx.scipy.<submodule>``, as the arrays demand.
+
+    Args:
+        submodule: For example ``"ndimage"`` or ``"signal"``.
+        *arrays: NumPy or CuPy arrays.
+    """
+    prefix = "cupyx.scipy" if any(is_cupy(array) for array in arrays) else "scipy"
+    return importlib.import_module(f"{prefix}.{submodule}")
+
+
+def cucim_skimage() -> ModuleType | None:
+    """Return ``cucim.skimage`` where cuCIM is installed, else None."""
+    return importlib.import_module("cucim.skimage") if importlib.util.find_spec("cucim") is not None else None
+
+
+def cuda_device_count() -> int:
+    """Number of CUDA devices that CuPy can use; 0 without CuPy or without a device."""
+    if importlib.util.find_spec("cupy") is None:
+        return 0
+    cupy = importlib.import_module("cupy")
+    try:
+        return int(cupy.cuda.runtime.getDeviceCount())
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return 0
+
+
+def to_numpy(array: Any) -> np.ndarray[Any, Any]:
+    """Bring an array into host memory (NumPy stays as it is, dask is computed)."""
+    if is_cupy(array):
+        return np.asarray(array.get())
+    return np.asarray(array)
+
+
+def computed(array: Any) -> Any:
+    """Return the array itself, or what a dask array computes to: NumPy or CuPy, as its chunks are."""
+    return array.compute() if hasattr(array, "compute") and hasattr(array, "dask") else array
+
+
+def move_tile(tile: xr.Dataset, *, device: str) -> xr.Dataset:
+    """Copy the variables of a tile to a device.
+
+    Args:
+        tile: Any tile.
+        device: ``"cpu"`` or ``"cuda"`` (``"cuda:1"`` for the second).
+
+    Returns:
+        A new tile whose variables are NumPy (cpu) or CuPy (cuda) arrays; coordinates stay in host memory.
+
+    Raises:
+        DeviceError: `device` is not there, or its name is unknown.
+    """
+    if device == "cpu":
+        return tile.map(lambda variable: variable.copy(data=to_numpy(computed(variable.data))), keep_attrs=True)
+    kind, _, index = device.partition(":")
+    number = int(index) if index.isdigit() else 0
+    if kind != "cuda" or (index and not index.isdigit()):
+        raise DeviceError(f"expected the device 'cpu', 'cuda' or 'cuda:N', but got {device!r}")
+    if cuda_device_count() <= number:
+        raise DeviceError(
+            f"device {device!r} was asked for, but CuPy sees {cuda_device_count()} CUDA devices: "
+            "install darts-utils[gpu] on a machine with a GPU, or use device='cpu'"
+        )
+    cupy = importlib.import_module("cupy")
+    with cupy.cuda.Device(number):
+        return tile.map(lambda variable: variable.copy(data=cupy.asarray(computed(variable.data))), keep_attrs=True)

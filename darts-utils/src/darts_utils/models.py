@@ -1,0 +1,78 @@
+"""What every model is: the `TileModel` protocol, and how a checkpoint's framework finds its class.
+
+Packages announce their model classes in the entry-point group ``darts.models``, keyed by the name that checkpoints
+carry in ``config["model_framework"]``. A new framework plugs in by installing its package.
+"""
+
+import importlib.metadata
+import os
+from collections.abc import Sequence
+from typing import Protocol, Self, runtime_checkable
+
+import xarray as xr
+
+from darts_utils.errors import UnknownFrameworkError
+
+MODEL_GROUP = "darts.models"
+"""Entry-point group of model classes."""
+
+
+@runtime_checkable
+class TileModel(Protocol):
+    """A trained model: loaded once, applied to many tiles, never writing files."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model, used in ``probabilities-<name>``."""
+        ...
+
+    @property
+    def required_variables(self) -> tuple[str, ...]:
+        """Names of the tile variables that inference needs, masks included."""
+        ...
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: str = "auto") -> Self:
+        """Read a checkpoint; ``device="auto"`` may fall back to the CPU, a named device never does."""
+        ...
+
+    def inference(self, tile: xr.Dataset) -> xr.Dataset:
+        """Return the tile plus ``probabilities``."""
+        ...
+
+    def inference_batched(self, tiles: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+        """Return the tiles plus ``probabilities``; patches of all tiles share the network's batches."""
+        ...
+
+
+def model_frameworks() -> dict[str, importlib.metadata.EntryPoint]:
+    """Installed frameworks: ``config["model_framework"]`` → entry point of the class."""
+    return {entry.name: entry for entry in importlib.metadata.entry_points(group=MODEL_GROUP)}
+
+
+def model_class(framework: str) -> type[TileModel]:
+    """Find the class that loads checkpoints of a framework.
+
+    Args:
+        framework: ``config["model_framework"]`` of a checkpoint, e.g. ``"smp"``.
+
+    Returns:
+        A class that keeps the `TileModel` protocol.
+
+    Raises:
+        UnknownFrameworkError: No installed package provides the framework, or the package that does cannot be imported.
+    """
+    frameworks = model_frameworks()
+    if framework not in frameworks:
+        known = ", ".join(sorted(frameworks)) or "none"
+        raise UnknownFrameworkError(
+            f"model framework {framework!r} is not installed (installed: {known}): install the darts package that provides it"
+        )
+    entry = frameworks[framework]
+    try:
+        loaded: type[TileModel] = entry.load()
+    except ImportError as error:
+        raise UnknownFrameworkError(
+            f"model framework {framework!r} is provided by {entry.value!r}, which cannot be imported ({error}): reinstall that package"
+        ) from error
+    return loaded
