@@ -38,5 +38,5 @@ def batched(
     twin.__name__ = f"{verb.__name__}_batched"
     twin.__qualname__ = f"{verb.__qualname__}_batched"
     twin.__doc__ = f"Do `{verb.__name__}` for each item of a list, with the same options; returns a list."
-    del twin.__wrapped__  # type: ignore[attr-defined]  # the signature is that of the twin, not of the verb
+    del twin.__wrapped__  # the signature is that of the twin, not of the verb
     return twin

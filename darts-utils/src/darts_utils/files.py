@@ -75,6 +75,7 @@ def _reason(error: OSError) -> str:
         errno.EACCES: "permission denied: choose a folder you may write to",
         errno.EROFS: "the file system is read-only: choose another folder",
         errno.ENOTDIR: "a part of the path is a file, not a folder: choose another path",
+        errno.EEXIST: "a part of the path is a file, not a folder: choose another path",
         errno.EISDIR: "a folder has this name: choose another path",
     }
     if error.errno in advice:

@@ -88,7 +88,7 @@ def _assert_product(tile: xr.Dataset, result: xr.Dataset, *, adds: Collection[st
     assert geobox_of(result) == geobox_of(tile), "the verb changed the grid"
     for name in ("y", "x"):
         np.testing.assert_array_equal(result.coords[name].values, tile.coords[name].values)
-    for name in set(tile.data_vars) - set(changes) - set(adds):
+    for name in set(map(str, tile.data_vars)) - set(changes) - set(adds):
         assert result[name].identical(tile[name]), f"the verb changed {name!r}"
     for name in {*adds, *changes}:
         _assert_registered(result[name])

@@ -1,0 +1,134 @@
+import numpy as np
+import odc.geo.xr  # noqa: F401  registers .odc
+import pytest
+import rioxarray  # noqa: F401  registers .rio
+import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from darts_utils.errors import GridMismatchError, MissingVariableError, TileContractError
+from darts_utils.testing import example_tile
+from darts_utils.tiles import (
+    check_same_grid,
+    check_tile,
+    coords_of,
+    geobox_of,
+    require_variables,
+    resolution_m,
+    variable,
+)
+
+GRID = GeoBox((4, 6), Affine(10, 0, 500_000, 0, -10, 7_550_000), "EPSG:32608")
+
+
+def test_grid_survives_the_round_trip_through_coordinates():
+    assert geobox_of(xr.Dataset(coords=coords_of(GRID))) == GRID
+
+
+def test_rioxarray_and_odc_read_the_same_grid():
+    tile = example_tile(["red"], shape=(5, 7))
+    assert tile.red.rio.crs.to_epsg() == 32608
+    assert tile.red.rio.transform() == geobox_of(tile).affine
+    assert tile.odc.geobox == geobox_of(tile)
+
+
+@pytest.mark.parametrize("window", [(slice(1, 3), slice(2, 5)), (slice(2, 3), slice(0, 6)), (slice(3, 4), slice(5, 6))])
+def test_a_crop_keeps_its_place(window):
+    tile = example_tile(["red"], shape=(4, 6))
+    crop = tile.isel(y=window[0], x=window[1])
+    assert geobox_of(crop) == geobox_of(tile)[window]
+
+
+def test_a_tile_without_stored_transform_is_read_from_its_coordinates():
+    tile = example_tile(["red"], shape=(4, 6))
+    del tile.spatial_ref.attrs["GeoTransform"]
+    assert geobox_of(tile).affine.almost_equals(GRID.affine, precision=1e-6)
+    with pytest.raises(TileContractError, match="one row or column needs"):
+        geobox_of(tile.isel(y=[0]))
+
+
+def _with_transform(tile, transform):
+    tile.spatial_ref.attrs["GeoTransform"] = " ".join(map(str, transform.to_gdal()))
+    return tile
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda tile: tile.drop_vars("spatial_ref"), "spatial_ref missing"),
+        (lambda tile: tile.assign_coords(spatial_ref=0), "needs a CRS"),
+        (lambda tile: tile.isel(y=slice(0, 0)), "at least one pixel"),
+        (lambda tile: tile.isel(x=slice(None, None, 2)), "evenly spaced"),
+        (lambda tile: tile.assign_coords(x=tile.x + np.array([0, 0, 3.0, 0, 0, 0])), "evenly spaced"),
+        (lambda tile: tile.assign_coords(x=tile.x * np.nan), "evenly spaced"),
+        (lambda tile: _with_transform(tile, Affine(10, 1, 500_000, 0, -10, 7_550_000)), "rotated"),
+        (lambda tile: _with_transform(tile.isel(y=slice(None, None, -1)), Affine(10, 0, 0, 0, 10, 0)), "flip it"),
+    ],
+)
+def test_a_broken_grid_is_refused(broken, message):
+    with pytest.raises(TileContractError, match=message):
+        check_tile(broken(example_tile(["red"], shape=(4, 6))))
+
+
+def test_grids_that_cannot_be_tiles_are_refused():
+    with pytest.raises(TileContractError, match="needs a CRS"):
+        coords_of(GeoBox((2, 2), GRID.affine, None))
+    with pytest.raises(TileContractError, match="rotated"):
+        coords_of(GeoBox((2, 2), Affine.rotation(3) * GRID.affine, "EPSG:32608"))
+
+
+def test_check_tile_names_what_is_wrong():
+    tile = example_tile(["red", "ndvi"], shape=(4, 6))
+    assert check_tile(tile, requires=["red"]) == GRID
+    with pytest.raises(MissingVariableError, match="'nir'.*has ndvi, red: run the step"):
+        check_tile(tile, requires=["red", "nir"])
+    with pytest.raises(TileContractError, match="must be an xarray.Dataset, but got DataArray"):
+        check_tile(tile.red)
+    with pytest.raises(TileContractError, match=r"dims \('y', 'x'\)"):
+        check_tile(tile.assign(red=tile.red.transpose("x", "y")))
+    with pytest.raises(TileContractError, match="must be uint16, but got float64"):
+        check_tile(tile.assign(red=tile.red.astype("float64")))
+    assert check_tile(tile.assign(something_else=tile.ndvi.astype("float64"))) == GRID
+
+
+def test_resolution_is_in_metres_or_refused():
+    assert resolution_m(example_tile(["red"], resolution_m=3.125)) == 3.125
+    degrees = GeoBox((4, 6), Affine(0.1, 0, 20, 0, -0.1, 70), "EPSG:4326")
+    with pytest.raises(TileContractError, match="projected CRS in metres"):
+        resolution_m(xr.Dataset(coords=coords_of(degrees)))
+    feet = GeoBox((4, 6), Affine(10, 0, 0, 0, -10, 0), "EPSG:2263")
+    with pytest.raises(TileContractError, match="projected CRS in metres"):
+        resolution_m(xr.Dataset(coords=coords_of(feet)))
+    oblong = GeoBox((4, 6), Affine(10, 0, 0, 0, -12, 0), "EPSG:32608")
+    with pytest.raises(TileContractError, match="square pixels"):
+        resolution_m(xr.Dataset(coords=coords_of(oblong)))
+
+
+def test_same_grid_means_crs_shape_and_position():
+    names = {"first_name": "image", "second_name": "mask"}
+    check_same_grid(GRID, GRID, **names)
+    check_same_grid(GRID, GRID.translate_pix(0.001, 0), **names)
+    with pytest.raises(GridMismatchError, match="image and mask.*an offset of 0.5 px"):
+        check_same_grid(GRID, GRID.translate_pix(0.5, 0), **names)
+    with pytest.raises(GridMismatchError, match="shape"):
+        check_same_grid(GRID, GRID[:2], **names)
+    with pytest.raises(GridMismatchError, match="CRS"):
+        check_same_grid(GRID, GeoBox(GRID.shape, GRID.affine, "EPSG:32609"), **names)
+
+
+def test_variable_refuses_the_wrong_dtype_and_shape():
+    with pytest.raises(TileContractError, match="array of float32"):
+        variable("ndvi", np.zeros((2, 2)), source="test")
+    with pytest.raises(TileContractError, match=r"shape \(3,\)"):
+        variable("ndvi", np.zeros(3, "float32"), source="test")
+    assert (
+        variable("red", np.zeros((2, 2), "uint16"), source="test", reflectance_scale=1e-4)[2]["reflectance_scale"]
+        == 1e-4
+    )
+
+
+def test_require_variables_lists_all_that_is_missing():
+    tile = example_tile(["red"])
+    with pytest.raises(MissingVariableError, match="model 'full' needs 'slope', 'ndvi'") as caught:
+        require_variables(tile, ["red", "slope", "ndvi"], consumer="model 'full'", hint="preprocess with dem=")
+    assert caught.value.missing == ("slope", "ndvi")
