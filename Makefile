@@ -1,0 +1,85 @@
+# Two commands: `make demo` and `make test`. They need Python >= 3.11 and make, nothing else.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+BIN := .venv/bin
+PACKAGES := darts_utils darts_preprocessing darts_segmentation darts_ensemble darts_postprocessing darts_export darts_nextgen
+MEMBERS := $(wildcard darts-*/pyproject.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help install develop demo test test-all test-gpu lint format types contracts docs check lock dist difficulty demo-models demo-scores clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+install: .venv/.installed ## the environment that runs DARTS, from requirements.lock
+
+develop: .venv/.developed ## the same plus what tests, checks and docs need, from requirements-dev.lock
+
+demo: install ## map the thaw slumps of the sample scene
+	$(BIN)/darts demo --out demo-output
+
+test: develop ## the whole test suite, without what is marked slow or gpu
+	$(BIN)/python -m pytest -m "not slow and not gpu" --cov --cov-report=term
+
+test-all: develop ## the slow tests too
+	$(BIN)/python -m pytest -m "not gpu"
+
+test-gpu: develop ## the tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu
+
+lint: develop ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: develop ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: develop ## mypy --strict on every package
+	$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+
+contracts: develop ## who may import whom
+	$(BIN)/lint-imports
+
+docs: develop ## the documentation, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+check: lint types contracts docs ## everything but the tests
+
+lock: $(UV) ## compute requirements.lock and requirements-dev.lock anew
+	$(PYTHON) scripts/lock.py --uv $(UV)
+
+dist: $(UV) ## a wheel of every package, into dist/
+	rm -rf dist
+	$(UV) build --quiet --all-packages --wheel --out-dir dist
+
+difficulty: install ## how far thresholds and per-pixel classifiers get on the synthetic Arctic
+	$(BIN)/python scripts/demo_models/difficulty.py
+
+demo-models: install ## train the two models of the demo (see scripts/demo_models/README.md)
+	$(BIN)/python scripts/demo_models/train.py
+
+demo-scores: install ## the scores of the demo's models on held-out synthetic scenes
+	$(BIN)/python scripts/demo_models/evaluate.py
+
+clean: ## remove environments, caches and outputs
+	rm -rf .venv .tools dist site demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "DARTS needs Python 3.11 or newer, but $(PYTHON) is `$(PYTHON) -V`: run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.created: | $(UV)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+	touch $@
+
+.venv/.installed: requirements.lock $(MEMBERS) .venv/.created | $(UV)
+	$(UV) pip install --quiet --python .venv -r requirements.lock
+	touch $@
+
+.venv/.developed: requirements-dev.lock $(MEMBERS) .venv/.created | $(UV)
+	$(UV) pip install --quiet --python .venv -r requirements-dev.lock
+	touch $@ .venv/.installed
