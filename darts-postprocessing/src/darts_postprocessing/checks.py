@@ -6,7 +6,7 @@ from typing import Any, get_args
 from darts_postprocessing.config import EdgeObjects, MaskName
 
 
-def check_pixels(name: str, value: int) -> None:
+def check_pixels(name: str, value: object) -> None:
     """Raise ValueError unless a number of pixels is a whole number from 0 up."""
     if not isinstance(value, Integral) or value < 0:
         raise ValueError(f"{name} must be a whole number of pixels, 0 or more, but got {value!r}: 0 switches it off")

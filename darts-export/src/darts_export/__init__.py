@@ -1,0 +1,25 @@
+"""The only package that writes results: a folder per tile, in which nothing half-written has its final name.
+
+`export_tile` writes the products that are asked for into ``<out_dir>/<tile_id>/``. One table, `darts_export.products`,
+says what a product's files are called, what a tile must have for it, and how it is written; the writer, the STAC item
+and `missing_products` all read it.
+
+==================  ==========================================================================================
+`exporting`         `export_tile`, `missing_products`: order, completeness, the STAC item as the last file
+`products`          the table of products
+`rasters`           cloud-optimised GeoTIFFs
+`vectors`           `segments_of`, `extent_of`: tables of polygons with area, perimeter and statistics
+`vector_files`      GeoPackage and GeoParquet
+`polygons`          objects and their outlines
+`ellipsoid`         true areas and lengths
+`thumbnails`        RGB pictures with the outlines of the objects
+`metadata`          STAC items
+`naming`            tile ids that are safe as folder names
+==================  ==========================================================================================
+"""
+
+from darts_export.config import ExportConfig
+from darts_export.exporting import export_tile, export_tile_batched, missing_products
+from darts_export.vectors import extent_of, segments_of
+
+__all__ = ["ExportConfig", "export_tile", "export_tile_batched", "extent_of", "missing_products", "segments_of"]

@@ -1,0 +1,77 @@
+"""What the writers of one export share."""
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import geopandas
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from darts_export.rasters import Band
+from darts_export.vectors import Objects, objects_of, segments_of
+from darts_utils.tiles import geobox_of
+
+SOFTWARE = f"darts-export {importlib.metadata.version('darts-export')}"
+"""Name and version of this package, for the metadata of files."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file of an export, as the STAC item lists it."""
+
+    key: str
+    """Key among the item's assets, and in the result of `export_tile`."""
+    file_name: str
+    """Name within the tile's folder."""
+    title: str
+    """One line for people."""
+    media_type: str
+    """IANA media type."""
+    roles: tuple[str, ...]
+    """STAC roles."""
+    bands: tuple[Band, ...]
+    """Bands of a raster; empty for other files."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A tile that is being exported, and what is derived from it for several files, once.
+
+    Nothing here depends on which files are written, nor in which order.
+    """
+
+    tile: xr.Dataset
+    """The tile."""
+    tile_id: str
+    """Its id, safe as a name of a folder."""
+    config: Mapping[str, object]
+    """Effective options of the run, for the metadata of files."""
+    assets: tuple[Asset, ...]
+    """All files of this export but the STAC item."""
+    _objects: dict[str | None, Objects] = field(default_factory=dict, repr=False)
+    _segments: dict[str | None, geopandas.GeoDataFrame] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def grid(self) -> GeoBox:
+        """Grid of the tile."""
+        return geobox_of(self.tile)
+
+    @property
+    def models(self) -> str | None:
+        """Which models made the probabilities, as their ``source`` says; None where it says nothing."""
+        source = self.tile["probabilities"].attrs.get("source") if "probabilities" in self.tile else None
+        return None if source is None else str(source)
+
+    def objects(self, model: str | None = None) -> Objects:
+        """Objects of the tile, or of one member of the ensemble."""
+        if model not in self._objects:
+            self._objects[model] = objects_of(self.tile, model=model)
+        return self._objects[model]
+
+    def segments(self, model: str | None = None) -> geopandas.GeoDataFrame:
+        """Table of the objects of the tile, or of one member of the ensemble."""
+        if model not in self._segments:
+            self._segments[model] = segments_of(self.tile, model=model, objects=self.objects(model))
+        return self._segments[model]

@@ -1,0 +1,136 @@
+"""Cloud-optimised GeoTIFFs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.dtypes
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.io import MemoryFile
+
+from darts_export.config import ExportConfig
+from darts_export.vectors import numpy_values
+from darts_utils.errors import TileContractError
+from darts_utils.variables import VARIABLES
+
+_CLASSES = frozenset({"binarized_segmentation", "planet_udm1", "planet_udm2", "s2_scl"})
+"""Integer variables whose values are names, not amounts: means of them say nothing."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a raster: a variable as GDAL knows it."""
+
+    name: str
+    """Name of the variable; becomes the band's description."""
+    dtype: str
+    """NumPy dtype on disk; masks are uint8."""
+    nodata: float | None
+    """What invalid pixels hold; None where every value means something."""
+    units: str
+    """CF units."""
+    scale: float
+    """value = stored · scale + offset."""
+    offset: float
+    """value = stored · scale + offset."""
+    is_class: bool
+    """True: overviews take the nearest pixel; False: they take the mean."""
+    tags: Mapping[str, str]
+    """All attributes of the variable."""
+
+
+def band_of(tile: xr.Dataset, name: str) -> Band:
+    """Describe a variable of a tile as a band.
+
+    Raises:
+        TileContractError: GeoTIFF has no such dtype.
+    """
+    variable = tile[name]
+    dtype = "uint8" if variable.dtype == np.bool_ else str(variable.dtype)
+    if not rasterio.dtypes.check_dtype(dtype):
+        raise TileContractError(
+            f"variable {name!r} must have a dtype that GeoTIFF knows, but got {variable.dtype}: convert it, e.g. to float32"
+        )
+    if name in VARIABLES:
+        nodata = VARIABLES[name].nodata
+    else:
+        nodata = float("nan") if np.issubdtype(variable.dtype, np.floating) else None
+    return Band(
+        name=name,
+        dtype=dtype,
+        nodata=nodata,
+        units=str(variable.attrs.get("units", "1")),
+        scale=float(variable.attrs.get("reflectance_scale", 1.0)),
+        offset=float(variable.attrs.get("reflectance_offset", 0.0)),
+        is_class=variable.dtype == np.bool_ or name.partition("-")[0] in _CLASSES,
+        tags={str(key): str(value) for key, value in variable.attrs.items()},
+    )
+
+
+def write_cog(
+    tile: xr.Dataset,
+    names: Sequence[str],
+    path: Path,
+    *,
+    grid: GeoBox,
+    valid: NDArray[np.bool_] | None,
+    tags: Mapping[str, str],
+) -> None:
+    """Write variables of a tile as the bands of one cloud-optimised GeoTIFF.
+
+    Args:
+        tile: The tile.
+        names: Its variables, all of one dtype and nodata.
+        path: Where to write.
+        grid: Grid of the tile.
+        valid: ``(y, x)`` bool: becomes the file's mask where no value can mean "no data"; None writes no mask.
+        tags: Metadata of the whole file.
+
+    Raises:
+        OSError: The file cannot be written.
+        TileContractError: The variables cannot be bands of one GeoTIFF.
+
+    Notes:
+        GDAL's COG driver lays the file out in memory; Python then writes it. GDAL does not report every failed write
+        (a disk that fills up while a file is closed), Python does.
+    """
+    bands = [band_of(tile, name) for name in names]
+    kinds = {band.dtype for band in bands}
+    if len(kinds) != 1:
+        raise TileContractError(
+            f"the bands of '{path.name}' must share one dtype, but got "
+            f"{', '.join(f'{band.name} {band.dtype}' for band in bands)}: convert them, or export each by its name"
+        )
+    profile: dict[str, Any] = {
+        "driver": "COG",
+        "height": grid.shape[0],
+        "width": grid.shape[1],
+        "count": len(bands),
+        "dtype": bands[0].dtype,
+        "crs": rasterio.CRS.from_wkt(str(grid.crs.to_wkt())) if grid.crs is not None else None,
+        "transform": grid.affine,
+        "nodata": bands[0].nodata,
+        "compress": ExportConfig.compression,
+        "predictor": "YES",
+        "blocksize": ExportConfig.block_px,
+        "overview_resampling": "nearest" if any(band.is_class for band in bands) else "average",
+    }
+    with MemoryFile(ext=".tif") as memory:
+        with memory.open(**profile) as raster:
+            raster.update_tags(**tags)
+            for index, band in enumerate(bands, start=1):
+                raster.write(numpy_values(tile, band.name).astype(band.dtype, copy=False), index)
+                raster.set_band_description(index, band.name)
+                raster.update_tags(index, **band.tags)
+            raster.units = tuple(band.units for band in bands)
+            if any((band.scale, band.offset) != (1.0, 0.0) for band in bands):
+                raster.scales = tuple(band.scale for band in bands)
+                raster.offsets = tuple(band.offset for band in bands)
+            if valid is not None:
+                raster.write_mask(valid)
+        path.write_bytes(memory.getbuffer())
