@@ -1,0 +1,276 @@
+"""The composition: one call makes a scene, what is known about it, its elevation and its trends."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.ndimage
+import xarray as xr
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from darts_utils.synthetic.auxiliary import make_dem, make_tcvis
+from darts_utils.synthetic.config import WORLD, WORLD_VERSION, Sensor, WorldConfig
+from darts_utils.synthetic.features import (
+    Painting,
+    paint_banks_and_shores,
+    paint_basins,
+    paint_gravel,
+    paint_ridges_and_burns,
+    paint_slumps,
+    paint_vegetated_scars,
+)
+from darts_utils.synthetic.noise import Field, fractal
+from darts_utils.synthetic.sensors import observe
+from darts_utils.synthetic.sky import make_sky
+from darts_utils.synthetic.surface import Surface
+from darts_utils.synthetic.terrain import Terrain, make_terrain
+from darts_utils.tiles import DIMS, coords_of
+
+_COVER_MARGIN_M = 300.0
+"""Margin around the scene that elevation and trends cover."""
+_DEM_STEP_M = {"planetscope": 2.0, "sentinel2": 10.0}
+
+
+@dataclass(frozen=True)
+class SyntheticScene:
+    """A scene and the truth about it."""
+
+    tile: xr.Dataset
+    """Raw tile, as a loader returns it: DN, sensor mask, metadata."""
+    truth: xr.Dataset
+    """On the same grid: ``slump_mask`` bool, ``slump_labels`` int32 (0: none), ``lookalike_class`` uint8 (see
+    `darts_utils.synthetic.LOOKALIKE_CLASSES`; 0: none)."""
+    dem: xr.Dataset
+    """``dem`` float32 m, EPSG:3413, 2 m (PlanetScope) or 10 m (Sentinel-2); covers the scene and 300 m around."""
+    tcvis: xr.Dataset
+    """``tc_*`` uint8, EPSG:4326, about 30 m; covers the scene and 300 m around."""
+
+
+def synthetic_scene(
+    seed: int,
+    *,
+    shape: tuple[int, int] = (512, 512),
+    resolution_m: float = 3.0,
+    crs: str = "EPSG:32608",
+    sensor: Sensor = "planetscope",
+    center_lonlat_deg: tuple[float, float] = (-135.67, 68.05),
+    date: str = "2021-08-21",
+    lookalikes: bool = True,
+    clouds: bool = True,
+    swath_edge: bool = True,
+    slump_density_per_km2: float = WORLD.slumps.density_per_km2,
+) -> SyntheticScene:
+    """Make a scene of the synthetic Arctic; the same arguments give the same bytes.
+
+    Terrain and surface are made on one working grid around the scene; image, elevation and trends are samples of it, so
+    they agree with each other to a fraction of a pixel.
+
+    Args:
+        seed: Seed of everything that is random.
+        shape: ``(height, width)`` of the scene in pixels.
+        resolution_m: Pixel size, 3 for PlanetScope and 10 for Sentinel-2 as a rule.
+        crs: Projected CRS of the scene, in metres.
+        sensor: ``"planetscope"`` (with ``planet_udm2``, ``planet_udm1``) or ``"sentinel2"`` (with ``s2_scl``).
+        center_lonlat_deg: Where the middle of the scene lies.
+        date: Date of the image, ``YYYY-MM-DD``.
+        lookalikes: Paint cut banks, ridges, burns, shores, gravel, basins and old scars.
+        clouds: Allow clouds with shadows (half of the scenes have them).
+        swath_edge: Allow a swath edge beyond which there are no data (two in five scenes have one).
+        slump_density_per_km2: Mean number of slumps.
+
+    Returns:
+        The scene.
+
+    Raises:
+        ValueError: `shape` or `resolution_m` is not positive, or `sensor` is unknown.
+
+    Examples:
+        >>> scene = synthetic_scene(1, shape=(64, 64), resolution_m=10.0, sensor="sentinel2")
+        >>> sorted(scene.tile.data_vars)
+        ['blue', 'green', 'nir', 'red', 's2_scl']
+    """
+    if sensor not in _DEM_STEP_M:
+        raise ValueError(f"expected the sensor 'planetscope' or 'sentinel2', but got {sensor!r}")
+    if min(shape) < 1 or not resolution_m > 0:
+        raise ValueError(f"expected a shape and a resolution above 0, but got {shape} px at {resolution_m} m")
+    config = replace(WORLD, slumps=replace(WORLD.slumps, density_per_km2=slump_density_per_km2))
+    rng = np.random.default_rng([WORLD_VERSION, seed])
+    grid = _scene_grid(shape, resolution_m, crs, center_lonlat_deg)
+    world = grid.pad(int(np.ceil(config.margin_m / resolution_m)))
+    terrain = make_terrain(rng, tuple(world.shape), resolution_m=resolution_m, config=config.terrain)
+    painting = _painted(rng, terrain, resolution_m, config, lookalikes=lookalikes)
+    elevation = terrain.elevation_m - scipy.ndimage.gaussian_filter(painting.surface.sinking_m, 1.5 / resolution_m)
+    core = tuple(slice(pad, pad + size) for pad, size in zip(_pads(world, grid), shape, strict=True))
+    tile = _image(
+        rng,
+        painting,
+        elevation,
+        core,
+        grid,
+        sensor=sensor,
+        date=date,
+        seed=seed,
+        config=config,
+        clouds=clouds,
+        swath_edge=swath_edge,
+    )
+    trends = 128.0 + painting.surface.trend
+    return SyntheticScene(
+        tile=tile,
+        truth=_truth(painting, core, grid, seed),
+        dem=make_dem(
+            rng,
+            elevation,
+            world,
+            grid,
+            step_m=_DEM_STEP_M[sensor],
+            margin_m=_COVER_MARGIN_M,
+            noise_m=config.terrain.dem_noise_m,
+        ),
+        tcvis=make_tcvis(trends, world, grid, margin_m=_COVER_MARGIN_M),
+    )
+
+
+def _scene_grid(
+    shape: tuple[int, int], resolution_m: float, crs: str, center_lonlat_deg: tuple[float, float]
+) -> GeoBox:
+    x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(*center_lonlat_deg)
+    left = np.round(x / resolution_m - shape[1] / 2) * resolution_m
+    top = np.round(y / resolution_m + shape[0] / 2) * resolution_m
+    return GeoBox(shape, Affine(resolution_m, 0, float(left), 0, -resolution_m, float(top)), crs)
+
+
+def _pads(world: GeoBox, grid: GeoBox) -> tuple[int, int]:
+    return (world.shape[0] - grid.shape[0]) // 2, (world.shape[1] - grid.shape[1]) // 2
+
+
+def _painted(
+    rng: np.random.Generator, terrain: Terrain, resolution_m: float, config: WorldConfig, *, lookalikes: bool
+) -> Painting:
+    shape = terrain.elevation_m.shape
+    water = terrain.lake | terrain.river
+    painting = Painting(
+        rng=rng,
+        terrain=terrain,
+        surface=_undisturbed(rng, shape, resolution_m),
+        resolution_m=resolution_m,
+        config=config,
+        taken=scipy.ndimage.binary_dilation(water, iterations=max(1, round(20.0 / resolution_m))),
+        slump_labels=np.zeros(shape, "int32"),
+        lookalike_class=np.zeros(shape, "uint8"),
+        ice=np.zeros(shape),
+    )
+    paint_slumps(painting)
+    if lookalikes:
+        paint_basins(painting)
+        paint_vegetated_scars(painting)
+        paint_gravel(painting)
+        reserved, painting.taken = painting.taken, water | (painting.slump_labels > 0) | (painting.lookalike_class > 0)
+        paint_ridges_and_burns(painting)
+        paint_banks_and_shores(painting)
+        painting.taken = reserved
+    return painting
+
+
+def _undisturbed(rng: np.random.Generator, shape: tuple[int, int], resolution_m: float) -> Surface:
+    """Tundra: more or less green, here and there open."""
+    wide, narrow = (
+        fractal(rng, shape, resolution_m=resolution_m, spectral_slope=slope, largest_m=largest)
+        for slope, largest in ((1.9, 900.0), (1.0, 60.0))
+    )
+    season = rng.uniform(0.40, 0.70)
+    trend = np.stack(
+        [
+            spread * fractal(rng, shape, resolution_m=resolution_m, spectral_slope=1.6, largest_m=700.0)
+            + rng.normal(0, 6)
+            for spread in (10.0, 12.0, 10.0)
+        ]
+    )
+    return Surface(
+        green=np.clip(season + 0.14 * wide + 0.08 * narrow, 0, 1),
+        cover=np.clip(0.90 + 0.07 * np.minimum(wide[::-1, ::-1] + 0.8 * narrow, 1.2), 0.2, 1),
+        wetness=np.clip(0.45 + 0.2 * narrow[::-1], 0, 1),
+        burn=np.zeros(shape),
+        brightness=1 + 0.04 * narrow,
+        sinking_m=np.zeros(shape),
+        trend=trend,
+    )
+
+
+def _image(
+    rng: np.random.Generator,
+    painting: Painting,
+    elevation_m: Field,
+    core: tuple[slice, ...],
+    grid: GeoBox,
+    *,
+    sensor: Sensor,
+    date: str,
+    seed: int,
+    config: WorldConfig,
+    clouds: bool,
+    swath_edge: bool,
+) -> xr.Dataset:
+    sun_azimuth_deg, sun_elevation_deg = float(rng.uniform(140, 205)), float(rng.uniform(26, 40))
+    terrain = painting.terrain
+    shading = _shading(elevation_m, painting.resolution_m, sun_azimuth_deg, sun_elevation_deg)
+    water = (terrain.lake | terrain.river).astype("float64")
+    reflectance = painting.surface.reflectance(water=water, shading=shading, ice=painting.ice)
+    # Optics mix neighbouring pixels a little.
+    reflectance = scipy.ndimage.gaussian_filter(reflectance, (0, 0.35, 0.35))[(slice(None), *core)]
+    sky = make_sky(
+        rng,
+        tuple(grid.shape),
+        resolution_m=painting.resolution_m,
+        sun_azimuth_deg=sun_azimuth_deg,
+        sun_elevation_deg=sun_elevation_deg,
+        config=config.sky,
+        clouds=clouds,
+        swath_edge=swath_edge,
+    )
+    return observe(
+        rng,
+        reflectance,
+        sky,
+        grid,
+        sensor=sensor,
+        date=date,
+        seed=seed,
+        sun_azimuth_deg=sun_azimuth_deg,
+        sun_elevation_deg=sun_elevation_deg,
+        config=config.sky,
+    )
+
+
+def _shading(elevation_m: Field, resolution_m: float, azimuth_deg: float, elevation_deg: float) -> Field:
+    """Illumination of the terrain over that of flat ground, softened by the light of the sky."""
+    down_y, east_x = np.gradient(elevation_m, resolution_m)
+    azimuth, zenith = np.radians(azimuth_deg), np.radians(90 - elevation_deg)
+    normal = np.sqrt(1 + east_x**2 + down_y**2)
+    incidence = (np.cos(zenith) - np.sin(zenith) * (np.sin(azimuth) * east_x - np.cos(azimuth) * down_y)) / normal
+    shaded: Field = 0.45 + 0.55 * np.clip(incidence / np.cos(zenith), 0.0, 2.0)
+    return shaded
+
+
+def _truth(painting: Painting, core: tuple[slice, ...], grid: GeoBox, seed: int) -> xr.Dataset:
+    labels: NDArray[np.int32] = painting.slump_labels[core]
+    lookalike = np.where(labels > 0, 0, painting.lookalike_class[core]).astype("uint8")
+    return xr.Dataset(
+        {
+            "slump_mask": (DIMS, labels > 0, {"long_name": "thaw slump", "units": "1", "source": "synthetic truth"}),
+            "slump_labels": (
+                DIMS,
+                labels,
+                {"long_name": "number of the slump", "units": "1", "source": "synthetic truth"},
+            ),
+            "lookalike_class": (
+                DIMS,
+                lookalike,
+                {"long_name": "class of look-alike", "units": "1", "source": "synthetic truth"},
+            ),
+        },
+        coords=coords_of(grid),
+        attrs={"tile_id": f"synthetic-{seed}", "world_version": WORLD_VERSION},
+    )
