@@ -9,6 +9,7 @@ import xarray as xr
 
 from darts_export.config import ExportConfig
 from darts_export.contents import Contents
+from darts_export.metadata import acquisition_times
 from darts_export.naming import safe_tile_id
 from darts_export.products import STAC, Product, product
 from darts_utils.errors import OutputError, TileContractError
@@ -41,7 +42,7 @@ def export_tile(
 
     Raises:
         MissingVariableError: The tile lacks what a product needs; nothing has been written.
-        TileContractError: The tile breaks the contract, or its ``tile_id`` cannot be a folder; nothing has been written.
+        TileContractError: The tile breaks the contract, its ``tile_id`` cannot be a folder, or its ``date`` is none; nothing has been written.
         OutputError: A file cannot be written. Files that were finished before stay, without the STAC item.
 
     Notes:
@@ -127,6 +128,7 @@ def _rows(products: Collection[str]) -> list[Product]:
 def _prepare(tile: xr.Dataset, rows: Iterable[Product], config: Mapping[str, object] | None) -> Contents:
     check_tile(tile)
     tile_id = safe_tile_id(tile)
+    acquisition_times(tile)  # refuses a date that is none
     for row in rows:
         row.check(tile)
     assets = tuple(asset for row in rows if row.name != STAC for asset in row.assets(tile, tile_id))

@@ -7,6 +7,8 @@ import shapely.affinity
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+_DECIMALS = 7  # a centimetre
+_TOLERANCE_DEG = 1e-5  # a metre
 _POINTS_PER_SIDE = 21  # straight sides on the map are curves in longitude and latitude
 
 
@@ -39,7 +41,8 @@ def footprint_of(grid: GeoBox) -> tuple[shapely.Geometry, list[float]]:
         pole = 90.0 if latitude.mean() > 0 else -90.0
         longitude = np.append(longitude, [longitude[-1], longitude[0]])
         latitude = np.append(latitude, [pole, pole])
-    unwrapped = shapely.Polygon(np.column_stack([longitude, latitude]))
+    outline = shapely.Polygon(np.column_stack([longitude, latitude]).round(_DECIMALS))
+    unwrapped = shapely.simplify(outline, _TOLERANCE_DEG)
     west, south, east, north = unwrapped.bounds
     pieces = _cut_at_antimeridian(unwrapped)
     if holds_pole:

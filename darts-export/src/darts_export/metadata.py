@@ -8,6 +8,7 @@ from typing import Any
 
 import pystac
 import shapely.geometry
+import xarray as xr
 from pystac.extensions.eo import Band as EOBand
 from pystac.extensions.eo import EOExtension
 from pystac.extensions.projection import ProjectionExtension
@@ -18,6 +19,7 @@ from darts_export.contents import SOFTWARE, Asset, Contents
 from darts_export.footprints import footprint_of
 from darts_export.rasters import Band
 from darts_utils.errors import TileContractError
+from darts_utils.tiles import tile_id
 from darts_utils.variables import OPTICAL_BANDS
 
 _PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
@@ -47,7 +49,7 @@ def item_of(contents: Contents) -> pystac.Item:
     """
     tile, grid = contents.tile, contents.grid
     geometry, bbox = footprint_of(grid)
-    day, start, end = _times(str(tile.attrs.get("date", "unknown")), contents.tile_id)
+    day, start, end = acquisition_times(tile)
     item = pystac.Item(
         id=contents.tile_id,
         geometry=shapely.geometry.mapping(geometry),
@@ -75,14 +77,20 @@ def write_item(item: pystac.Item, path: Path) -> None:
     path.write_text(json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _times(date: str, tile_id: str) -> tuple[dt.datetime | None, dt.datetime, dt.datetime]:
+def acquisition_times(tile: xr.Dataset) -> tuple[dt.datetime | None, dt.datetime, dt.datetime]:
+    """Read ``attrs["date"]`` as STAC wants it: nominal time (None where unknown), start and end.
+
+    Raises:
+        TileContractError: It is neither a date nor ``"unknown"``.
+    """
+    date = str(tile.attrs.get("date", "unknown"))
     if date == "unknown":
         return None, *_UNKNOWN_DATE
     try:
         day = dt.datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=dt.UTC)
     except ValueError as error:
         raise TileContractError(
-            f"attrs['date'] of tile {tile_id!r} must be like '2021-08-21', or 'unknown', but got {date!r}: correct it"
+            f"attrs['date'] of tile {tile_id(tile)!r} must be like '2021-08-21', or 'unknown', but got {date!r}: correct it"
         ) from error
     return day, day, day + dt.timedelta(days=1, seconds=-1)
 

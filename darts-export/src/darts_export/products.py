@@ -173,7 +173,7 @@ def _vector_files(
             f"{name}_parquet",
             f"{name}.parquet",
             title,
-            str(pystac.MediaType.PARQUET),
+            "application/vnd.apache.parquet",
             lambda contents, path: write_geoparquet(table(contents), path),
         ),
     )

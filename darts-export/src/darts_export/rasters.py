@@ -33,7 +33,7 @@ class Band:
     nodata: float | None
     """What invalid pixels hold; None where every value means something."""
     units: str
-    """CF units."""
+    """CF units of ``stored · scale + offset``."""
     scale: float
     """value = stored · scale + offset."""
     offset: float
@@ -64,7 +64,7 @@ def band_of(tile: xr.Dataset, name: str) -> Band:
         name=name,
         dtype=dtype,
         nodata=nodata,
-        units=str(variable.attrs.get("units", "1")),
+        units="1" if "reflectance_scale" in variable.attrs else str(variable.attrs.get("units", "1")),
         scale=float(variable.attrs.get("reflectance_scale", 1.0)),
         offset=float(variable.attrs.get("reflectance_offset", 0.0)),
         is_class=variable.dtype == np.bool_ or name.partition("-")[0] in _CLASSES,

@@ -1,6 +1,7 @@
 """Pictures for a quick look."""
 
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ def write_jpeg(picture: Image.Image, path: Path) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    picture.save(path, format="JPEG", quality=ExportConfig.jpeg_quality)
+    buffer = BytesIO()  # Pillow's own writing does not say why it failed
+    picture.save(buffer, format="JPEG", quality=ExportConfig.jpeg_quality)
+    path.write_bytes(buffer.getbuffer())
 
 
 def _masks(tile: xr.Dataset) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

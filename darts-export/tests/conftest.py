@@ -1,0 +1,36 @@
+"""Fixtures of the export tests."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from darts_utils.testing import example_tile
+
+_VARIABLES = (
+    *("blue", "green", "red", "nir", "ndvi", "dem", "slope"),
+    *("tc_brightness", "tc_greenness", "tc_wetness", "valid_data_mask", "quality_data_mask"),
+    *("probabilities", "probabilities_percent", "binarized_segmentation", "extent"),
+)
+
+
+@pytest.fixture
+def tile() -> xr.Dataset:
+    """A tile after postprocessing: three objects, one of two parts that touch by a corner, one at the edge."""
+    tile = example_tile(_VARIABLES, shape=(60, 70))
+    tile.probabilities.attrs["source"] = "mean of full, optical"
+    for name in ("valid_data_mask", "quality_data_mask", "extent"):
+        tile[name][:] = True
+    tile.valid_data_mask[:3] = tile.quality_data_mask[:3] = tile.extent[:10] = False
+    objects = np.zeros((60, 70), dtype="uint8")
+    objects[20:25, 10:20] = objects[30:33, 30:33] = objects[33:36, 33:36] = 1
+    objects[10:14, 40:50] = 1  # 8-adjacent to row 9, which is outside the extent
+    tile.binarized_segmentation[:] = objects
+    return tile
+
+
+@pytest.fixture
+def empty_tile(tile: xr.Dataset) -> xr.Dataset:
+    """The same without any object and without any trusted pixel."""
+    tile.binarized_segmentation[:] = 0
+    tile.extent[:] = False
+    return tile

@@ -1,0 +1,77 @@
+"""The table of products is the contract's, and rows look after themselves."""
+
+import pytest
+import xarray as xr
+
+from darts_export import ExportConfig
+from darts_export.products import PRODUCTS, product
+from darts_utils.errors import MissingVariableError, TileContractError
+from darts_utils.testing import example_tile
+
+FILES = {
+    "probabilities": ["probabilities.tif"],
+    "binarized": ["binarized.tif"],
+    "prediction_segments": ["prediction_segments.gpkg", "prediction_segments.parquet"],
+    "prediction_extent": ["prediction_extent.gpkg", "prediction_extent.parquet"],
+    "thumbnail": ["thumbnail.jpg"],
+    "optical": ["optical.tif"],
+    "dem": ["dem.tif"],
+    "tcvis": ["tcvis.tif"],
+    "stac": ["4372514.json"],
+}
+
+
+def test_names_of_products_and_files_are_public() -> None:
+    assert {name: [file.name_for("4372514") for file in row.files] for name, row in PRODUCTS.items()} == FILES
+    assert set(ExportConfig.products) <= set(FILES)
+
+
+def test_names_of_files_and_assets_are_unique() -> None:
+    files = [file for row in PRODUCTS.values() for file in row.files]
+    assert len({file.name for file in files}) == len({file.asset for file in files}) == len(files)
+
+
+def test_members_and_variables() -> None:
+    assert [file.name for file in product("probabilities-full").files] == ["probabilities-full.tif"]
+    assert product("probabilities-full").needs == ("probabilities_percent-full",)
+    segments = product("prediction_segments-optical")
+    assert [file.name for file in segments.files] == [
+        "prediction_segments-optical.gpkg",
+        "prediction_segments-optical.parquet",
+    ]
+    assert segments.needs == ("probabilities-optical", "binarized_segmentation-optical", "extent")
+    assert product("relative_elevation").files[0].name == "relative_elevation.tif"
+
+
+def test_bands_are_those_that_the_tile_has(tile: xr.Dataset) -> None:
+    assert product("dem").variables(tile) == ("dem", "slope")
+    assert product("optical").variables(tile) == ("blue", "green", "red", "nir")
+    assert product("optical").variables(tile.drop_vars("nir")) == ("blue", "green", "red")
+    assert product("thumbnail").variables(tile) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("probabilities", "'probabilities_percent'"),
+        ("prediction_segments", "'probabilities', 'binarized_segmentation', 'extent'"),
+        ("thumbnail", "'green', 'blue', 'binarized_segmentation'"),
+        ("probabilites", "'probabilites'"),
+    ],
+)
+def test_what_is_missing_is_named(name: str, missing: str) -> None:
+    with pytest.raises(
+        MissingVariableError, match=f"export product '{name}' needs {missing}; .*leave '{name}' out of pro"
+    ):
+        product(name).check(example_tile(["red"]))
+
+
+def test_one_of_several_is_enough() -> None:
+    with pytest.raises(MissingVariableError, match=r"'dem', 'relative_elevation', 'slope'; .*: one of them is enough;"):
+        product("dem").check(example_tile(["red"]))
+    product("dem").check(example_tile(["slope"]))
+
+
+def test_names_that_would_leave_the_folder() -> None:
+    with pytest.raises(TileContractError, match="a product must be usable as the name of a folder"):
+        product("../ndvi")

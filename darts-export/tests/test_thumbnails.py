@@ -1,0 +1,92 @@
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+import xarray as xr
+from PIL import Image
+
+from darts_export.thumbnails import draw_thumbnail, write_jpeg
+from darts_utils.testing import example_tile
+from darts_utils.tiles import geobox_of
+
+
+def _draw(tile: xr.Dataset, *outlines: shapely.Geometry, longer_side_px: int = 1024) -> np.ndarray:
+    picture = draw_thumbnail(tile, outlines, transform=geobox_of(tile).affine, longer_side_px=longer_side_px)
+    assert picture.mode == "RGB"
+    return np.asarray(picture)
+
+
+def _ramp_tile() -> xr.Dataset:
+    """Each band is a ramp from its own dark to its own bright."""
+    tile = example_tile(["blue", "green", "red", "valid_data_mask", "quality_data_mask"], shape=(100, 101))
+    for name, factor in (("red", 10), ("green", 5), ("blue", 2)):
+        tile[name][:] = (np.arange(101) * factor + 300)[None, :]
+    tile.valid_data_mask[:] = tile.quality_data_mask[:] = True
+    return tile
+
+
+def test_bands_are_stretched_between_their_percentiles() -> None:
+    picture = _draw(_ramp_tile())
+    assert picture.shape == (100, 101, 3)
+    expected = np.clip((np.arange(101) - 2) / 96 * 255, 0, 255).round()
+    for band in range(3):
+        np.testing.assert_allclose(picture[50, :, band], expected, atol=1)
+
+
+def test_clouds_do_not_decide_the_stretch_and_nodata_is_black() -> None:
+    clear, cloudy = _ramp_tile(), _ramp_tile()
+    for name in ("red", "green", "blue"):
+        cloudy[name][:30] = 20_000
+    cloudy.quality_data_mask[:30] = False
+    cloudy.valid_data_mask[95:] = False
+    picture = _draw(cloudy)
+    np.testing.assert_array_equal(picture[30:95], _draw(clear)[30:95])
+    assert (picture[:30] == 255).all()
+    assert (picture[95:] == 0).all()
+
+
+def test_without_masks_and_without_good_pixels() -> None:
+    tile = _ramp_tile()
+    plain = _draw(tile[["red", "green", "blue"]])
+    tile.quality_data_mask[:] = False
+    np.testing.assert_array_equal(_draw(tile), plain)
+    tile.valid_data_mask[:] = False
+    assert (_draw(tile) == 0).all()
+
+
+def test_one_good_pixel_between_the_samples() -> None:
+    tile = example_tile(["blue", "green", "red", "quality_data_mask"], shape=(2050, 3))
+    tile.quality_data_mask[:] = False
+    tile.quality_data_mask[1, 1] = True
+    assert _draw(tile, longer_side_px=2050).shape == (2050, 3, 3)
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((100, 200), (32, 64)), ((1, 200), (1, 64)), ((20, 30), (20, 30))])
+def test_size(shape: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert _draw(example_tile(["blue", "green", "red"], shape=shape), longer_side_px=64).shape[:2] == expected
+
+
+def test_outlines_are_drawn_where_the_object_is() -> None:
+    tile = _ramp_tile()
+    tile.valid_data_mask[:] = False
+    left, top = geobox_of(tile).affine * (20, 30)
+    ring = shapely.box(left, top - 400, left + 400, top) - shapely.box(left + 150, top - 250, left + 250, top - 150)
+    drawn = (
+        _draw(tile, ring, shapely.MultiPolygon([shapely.box(left + 500, top - 600, left + 600, top - 500)])) > 0
+    ).any(axis=-1)
+    assert drawn[30, 20:60].all()
+    assert drawn[30:70, 20].all()
+    assert drawn[50, 35]  # the hole
+    assert drawn[80:90, 70].all()  # the other object
+    assert not drawn[33:45, 23:34].any()
+    assert not drawn[:28].any()
+
+
+def test_jpeg(tmp_path: Path) -> None:
+    tile = _ramp_tile()
+    write_jpeg(draw_thumbnail(tile, [], transform=geobox_of(tile).affine), tmp_path / "thumbnail.jpg")
+    with Image.open(BytesIO((tmp_path / "thumbnail.jpg").read_bytes())) as back:
+        assert (back.format, back.mode, back.size) == ("JPEG", "RGB", (101, 100))
+        back.load()

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import rasterio.features
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from darts_export import extent_of, segments_of
+from darts_export.vectors import objects_of
+from darts_utils.errors import MissingVariableError, TileContractError
+from darts_utils.testing import Backend, example_tile, strategies
+from darts_utils.tiles import geobox_of
+
+COLUMNS = {
+    "segment_id": "int64",
+    "tile_id": "string",
+    "date": "string",
+    "sensor": "string",
+    "area_m2": "float64",
+    "perimeter_m": "float64",
+    "npixel": "int64",
+    "probability_min": "float64",
+    "probability_max": "float64",
+    "probability_mean": "float64",
+    "probability_median": "float64",
+    "probability_std": "float64",
+    "touches_edge": "bool",
+    "geometry": "geometry",
+}
+
+
+def test_columns(tile: xr.Dataset, empty_tile: xr.Dataset) -> None:
+    for each in (tile, empty_tile):
+        table = segments_of(each)
+        assert {name: str(dtype) for name, dtype in table.dtypes.items()} == COLUMNS
+        assert table.crs.to_epsg() == 32608
+    assert len(segments_of(empty_tile)) == 0
+
+
+def test_one_row_per_object(tile: xr.Dataset) -> None:
+    table = segments_of(tile)
+    assert table.segment_id.tolist() == [1, 2, 3]
+    assert table.npixel.tolist() == [40, 50, 18]  # in the order of their first pixels
+    assert table.geom_type.tolist() == ["Polygon", "Polygon", "MultiPolygon"]
+    assert table.touches_edge.tolist() == [True, False, False]
+    assert set(table.tile_id) == {"example-0"}
+    assert set(table.date) == {"2021-08-21"}
+    assert set(table.sensor) == {"planetscope"}
+    assert table.geometry.is_valid.all()
+    # UTM shrinks lengths by 0.9996 on its central meridian, where the example is.
+    np.testing.assert_allclose(table.area_m2, table.npixel * 100 / 0.9996**2, rtol=1e-5)
+    np.testing.assert_allclose(table.perimeter_m, np.array([280, 300, 240]) / 0.9996, rtol=1e-5)
+
+
+def test_statistics_are_those_of_the_float_probabilities(tile: xr.Dataset) -> None:
+    inside = tile.probabilities.values[20:25, 10:20].astype("float64")
+    row = segments_of(tile).set_index("segment_id").loc[2]
+    found = [row[f"probability_{name}"] for name in ("min", "max", "mean", "median", "std")]
+    np.testing.assert_allclose(
+        found, [inside.min(), inside.max(), inside.mean(), np.median(inside), inside.std()], rtol=1e-12
+    )
+    changed = tile.assign(probabilities_percent=tile.probabilities_percent * 0)
+    assert segments_of(changed).equals(segments_of(tile))
+
+
+@given(seed=st.integers(0, 100))
+@settings(deadline=None, max_examples=20)
+def test_random_tiles_against_rasterio(seed: int) -> None:
+    tile = example_tile(["probabilities", "binarized_segmentation", "extent"], shape=(20, 24), seed=seed)
+    table = segments_of(tile)
+    burnt = rasterio.features.rasterize(
+        zip(table.geometry, table.segment_id, strict=True), (20, 24), transform=geobox_of(tile).affine, dtype="int32"
+    )
+    np.testing.assert_array_equal(burnt > 0, tile.binarized_segmentation.values > 0)
+    np.testing.assert_array_equal(np.bincount(burnt.ravel(), minlength=len(table) + 1)[1:], table.npixel)
+    for segment in table.itertuples():
+        assert segment.probability_mean == pytest.approx(
+            tile.probabilities.values[burnt == segment.segment_id].mean(dtype="float64")
+        )
+
+
+@given(tile=strategies.tiles(["probabilities", "binarized_segmentation", "extent"], max_px=12))
+@settings(deadline=None, max_examples=20)
+def test_any_tile_gives_one_valid_row_per_object(tile: xr.Dataset) -> None:
+    table = segments_of(tile)
+    assert table.geometry.is_valid.all()
+    assert table.npixel.sum() == (tile.binarized_segmentation.values > 0).sum()
+    order = ["probability_min", "probability_median", "probability_max"]
+    assert (np.diff(table[order].to_numpy(), axis=1) >= 0).all()
+
+
+def test_members_of_an_ensemble(tile: xr.Dataset) -> None:
+    nothing = tile.binarized_segmentation * np.uint8(0)
+    members = tile.assign(
+        {
+            "probabilities-a": tile.probabilities * np.float32(0.5),
+            "binarized_segmentation-a": tile.binarized_segmentation,
+            "binarized_segmentation-b": nothing,
+        }
+    )
+    assert segments_of(members).member_agreement.tolist() == [0.5, 0.5, 0.5]
+    assert list(segments_of(members).columns[:-1]) == [*list(COLUMNS)[:-1], "member_agreement"]
+    np.testing.assert_allclose(
+        segments_of(members, model="a").probability_max, segments_of(tile).probability_max / 2, rtol=1e-6
+    )
+
+
+def test_attributes_that_the_tile_lacks_are_unknown(tile: xr.Dataset) -> None:
+    tile.attrs = {"tile_id": "bare"}
+    table = segments_of(tile)
+    assert set(table.date) == set(table.sensor) == {"unknown"}
+
+
+def test_extent(tile: xr.Dataset, empty_tile: xr.Dataset) -> None:
+    assert len(extent_of(empty_tile)) == 0
+    tile.extent[:] = True
+    tile.extent[5:8, 5:8] = False
+    (row,) = extent_of(tile).itertuples(index=False)
+    assert row.npixel == 60 * 70 - 9
+    assert row.geometry.area == row.npixel * 100
+    assert row.area_m2 == pytest.approx(row.npixel * 100 / 0.9996**2, rel=1e-5)
+    assert extent_of(tile).dtypes.equals(extent_of(empty_tile).dtypes)
+
+
+def test_backends(tile: xr.Dataset, backend: Backend) -> None:
+    assert segments_of(backend.tile(tile)).equals(segments_of(tile))
+    assert extent_of(backend.tile(tile)).equals(extent_of(tile))
+
+
+def test_messages(tile: xr.Dataset) -> None:
+    bare = tile[["red"]]
+    for verb, needed in (
+        (segments_of, "'probabilities', 'binarized_segmentation', 'extent'"),
+        (extent_of, "'extent'"),
+        (objects_of, "'binarized_segmentation'"),
+    ):
+        with pytest.raises(MissingVariableError, match=f"{verb.__name__} needs {needed}; .*: run postprocess first"):
+            verb(bare)
+    with pytest.raises(TileContractError, match="tile_id must be usable as the name of a folder"):
+        segments_of(tile.assign_attrs(tile_id="a/b"))
