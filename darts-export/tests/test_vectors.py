@@ -1,15 +1,21 @@
+import geopandas
 import numpy as np
+import pyproj
 import pytest
+import rasterio
 import rasterio.features
+import shapely
 import xarray as xr
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odc.geo.geobox import GeoBox
 
 from darts_export import extent_of, segments_of
 from darts_export.vectors import objects_of
 from darts_utils.errors import MissingVariableError, TileContractError
-from darts_utils.testing import Backend, example_tile, strategies
-from darts_utils.tiles import geobox_of
+from darts_utils.testing import Backend, data_dir, example_tile, strategies
+from darts_utils.tiles import coords_of, geobox_of, variable
 
 COLUMNS = {
     "segment_id": "int64",
@@ -138,3 +144,24 @@ def test_messages(tile: xr.Dataset) -> None:
             verb(bare)
     with pytest.raises(TileContractError, match="tile_id must be usable as the name of a folder"):
         segments_of(tile.assign_attrs(tile_id="a/b"))
+
+
+def test_real_slumps_keep_their_area() -> None:
+    """Outlines by an expert, burnt into the grid of a real scene and polygonised: the true area stays."""
+    folder = data_dir() / "peel"
+    outlines = geopandas.read_file(folder / "expert_outlines.gpkg").to_crs("EPSG:32608")
+    (scene,) = folder.glob("S2_*.tif")
+    with rasterio.open(scene) as raster:
+        grid = GeoBox((raster.height * 4, raster.width * 4), raster.transform * Affine.scale(0.25), "EPSG:32608")
+    drawn = outlines[outlines.expert == outlines.expert.iloc[0]].clip(grid.boundingbox.polygon.geom).union_all()
+    burnt = rasterio.features.rasterize([drawn], tuple(grid.shape), transform=grid.affine, dtype="uint8")
+    tile = xr.Dataset(coords=coords_of(grid), attrs={"tile_id": "peel"}).assign(
+        probabilities=variable("probabilities", burnt.astype("float32"), source="expert"),
+        binarized_segmentation=variable("binarized_segmentation", burnt, source="expert"),
+        extent=variable("extent", np.ones(burnt.shape, dtype=bool), source="expert"),
+    )
+    table = segments_of(tile)
+    lonlat = geopandas.GeoSeries([drawn], crs="EPSG:32608").to_crs("EPSG:4326").iloc[0]
+    expected_m2 = abs(pyproj.Geod(ellps="WGS84").geometry_area_perimeter(shapely.orient_polygons(lonlat))[0])
+    assert table.area_m2.sum() == pytest.approx(expected_m2, rel=0.01)
+    assert table.geometry.is_valid.all()

@@ -44,6 +44,7 @@ def export_tile(
         MissingVariableError: The tile lacks what a product needs; nothing has been written.
         TileContractError: The tile breaks the contract, its ``tile_id`` cannot be a folder, or its ``date`` is none; nothing has been written.
         OutputError: A file cannot be written. Files that were finished before stay, without the STAC item.
+        TypeError: `products` is a string instead of a collection of names.
 
     Notes:
         Every file appears under its final name only when it is complete. An item that speaks of files that are about
