@@ -36,7 +36,17 @@ def members() -> list[str]:
 def lock(uv: str, requirements: list[str], *, upgrade: bool, former: Path) -> str:
     """Resolve requirements; versions of the former lock are kept unless `upgrade`."""
     pins = "" if upgrade or not former.exists() else _pins(former.read_text())
-    command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--no-header", "--no-sources"]
+    command = [
+        uv,
+        "pip",
+        "compile",
+        "--quiet",
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--no-header",
+        "--no-sources",
+    ]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
         constraints.write(pins)
         constraints.flush()
@@ -55,7 +65,11 @@ def lock(uv: str, requirements: list[str], *, upgrade: bool, former: Path) -> st
 
 def _in_rye_style(lock_text: str, *, without: str) -> str:
     """Drop the mention of the constraints and of standard input; one reason goes on one line, as Rye writes it."""
-    kept = [line for line in lock_text.splitlines() if without not in line and not line.endswith("# via -r -") and line.strip() != "#   -r -"]
+    kept = [
+        line
+        for line in lock_text.splitlines()
+        if without not in line and not line.endswith("# via -r -") and line.strip() != "#   -r -"
+    ]
     text = "\n".join(kept) + "\n"
     text = re.sub(r"^    # via\n(?!    #   )", "", text, flags=re.MULTILINE)
     return re.sub(r"^    # via\n    #   (\S+)\n(?!    #   )", r"    # via \1\n", text, flags=re.MULTILINE)
@@ -69,7 +83,9 @@ def main() -> None:
     """Write both lock files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--uv", default="uv", help="the uv executable")
-    parser.add_argument("--upgrade", action="store_true", help="take the newest versions instead of those locked so far")
+    parser.add_argument(
+        "--upgrade", action="store_true", help="take the newest versions instead of those locked so far"
+    )
     options = parser.parse_args()
     editable = [f"-e file:{name}" for name in members()]
     dev = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["rye"]["dev-dependencies"]

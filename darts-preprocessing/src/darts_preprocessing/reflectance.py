@@ -1,0 +1,64 @@
+"""From digital numbers to surface reflectance × 10 000, the one scale that models see."""
+
+import numpy as np
+import xarray as xr
+
+from darts_preprocessing.masks import derive_masks
+from darts_utils.batching import batched
+from darts_utils.device import array_namespace, computed
+from darts_utils.errors import TileContractError
+from darts_utils.tiles import require_variables, tile_id, variable
+from darts_utils.variables import OPTICAL_BANDS
+
+REFLECTANCE_UNIT = 10_000
+"""Stored value of a reflectance of 1."""
+
+_LARGEST = np.iinfo("uint16").max
+
+
+def harmonize_reflectance(tile: xr.Dataset) -> xr.Dataset:
+    """Bring the optical bands to surface reflectance × 10 000.
+
+    Args:
+        tile: Raw tile with
+            ``blue``, ``green``, ``red``, ``nir``  (y, x) uint16: DN, with the attributes ``reflectance_scale`` and
+            ``reflectance_offset`` (reflectance = DN · scale + offset).
+            ``valid_data_mask``  (y, x) bool; derived from the sensor's mask if absent.
+
+    Returns:
+        The tile with the bands replaced: uint16, rounded, clipped at 0 and 65 535, 0 where ``valid_data_mask`` is
+        False. Their attributes say scale 0.0001 and offset 0, so that doing it twice changes nothing.
+
+    Raises:
+        MissingVariableError: A band is missing.
+        TileContractError: A band does not say its scale and offset.
+    """
+    require_variables(tile, OPTICAL_BANDS, consumer="harmonize_reflectance", hint="load all four bands")
+    if "valid_data_mask" not in tile:
+        return harmonize_reflectance(derive_masks(tile)).drop_vars(["valid_data_mask", "quality_data_mask"])
+    valid = computed(tile["valid_data_mask"].data)
+    return tile.assign({name: _harmonized(tile, name, valid) for name in OPTICAL_BANDS})
+
+
+harmonize_reflectance_batched = batched(harmonize_reflectance)
+
+
+def _harmonized(tile: xr.Dataset, name: str, valid: np.ndarray) -> tuple[tuple[str, str], np.ndarray, dict[str, object]]:
+    band = tile[name]
+    try:
+        scale, offset = float(band.attrs["reflectance_scale"]), float(band.attrs["reflectance_offset"])
+    except KeyError as error:
+        raise TileContractError(
+            f"band {name!r} of tile {tile_id(tile)!r} must say how to read it (attributes reflectance_scale and "
+            f"reflectance_offset), but has no {error}: load it with darts_preprocessing.loading or set them"
+        ) from error
+    counts = computed(band.data)
+    xp = array_namespace(counts)
+    if scale * REFLECTANCE_UNIT == 1 and offset == 0:
+        values = xp.where(valid, counts, xp.uint16(0))
+    else:
+        # float64 keeps every DN exact, and what is exactly between two counts is rounded to even as everywhere in NumPy
+        scaled = counts.astype("float64") * (scale * REFLECTANCE_UNIT) + offset * REFLECTANCE_UNIT
+        values = xp.where(valid, xp.clip(xp.rint(scaled), 0, _LARGEST), 0).astype("uint16")
+    attrs = {"reflectance_scale": 1 / REFLECTANCE_UNIT, "reflectance_offset": 0.0}
+    return variable(name, values, source=str(band.attrs.get("source", "unknown")), **attrs)
