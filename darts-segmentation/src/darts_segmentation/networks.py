@@ -1,0 +1,96 @@
+"""Build a segmentation network from a checkpoint's ``config["model"]``; weights are never downloaded."""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+from segmentation_models_pytorch.encoders import get_encoder_names
+
+from darts_utils.errors import CheckpointError
+
+_REFUSED = {"self", "kwargs", "aux_params"}
+"""``kwargs`` reach timm, which can open files and addresses; ``aux_params`` give the network a second output."""
+
+
+def build_network(model_config: Mapping[str, Any]) -> torch.nn.Module:
+    """Build a network with random weights.
+
+    Args:
+        model_config: ``arch`` (a class of segmentation-models-pytorch, any case), ``encoder_name`` (one of its
+            encoders, or ``tu-<name>`` for one of timm's), ``in_channels``, and further named arguments of the class.
+            ``classes`` is 1 and ``activation`` None: the network gives one logit per pixel. ``encoder_weights`` says
+            what training started from and is not acted upon.
+
+    Returns:
+        The network in training mode, on the CPU: ``(B, C, H, W)`` float32 → logits ``(B, 1, H, W)``.
+
+    Raises:
+        CheckpointError: An argument is missing, unknown, not allowed, or the class does not accept its value.
+
+    Examples:
+        >>> network = build_network({"arch": "Unet", "encoder_name": "tu-test_resnet", "in_channels": 4})
+        >>> network(torch.zeros(2, 4, 64, 64)).shape
+        torch.Size([2, 1, 64, 64])
+    """
+    arguments = dict(model_config)
+    absent = [key for key in ("arch", "encoder_name", "in_channels") if key not in arguments]
+    if absent:
+        raise CheckpointError(f"expected the model config to have {', '.join(absent)}, but it has {', '.join(arguments)}")
+    architecture = _architecture(arguments.pop("arch"))
+    _check_encoder(arguments["encoder_name"])
+    allowed = [name for name in inspect.signature(architecture.__init__).parameters if name not in _REFUSED]
+    for name in arguments:
+        if name not in allowed:
+            raise CheckpointError(
+                f"expected arguments of {architecture.__name__} in the model config, but got {name!r}"
+                f"{_nearest(name, allowed)}: remove it"
+            )
+    for name, only in (("classes", 1), ("activation", None)):
+        if arguments.setdefault(name, only) != only:
+            raise CheckpointError(
+                f"expected {name} to be {only} (one logit per pixel), but got {arguments[name]!r}: train the network so"
+            )
+    try:
+        network: torch.nn.Module = architecture(**{**arguments, "encoder_weights": None})
+    except (ValueError, TypeError, KeyError, IndexError, RuntimeError, NotImplementedError) as error:
+        raise CheckpointError(f"{architecture.__name__} cannot be built from {dict(model_config)}: {error}") from error
+    return network
+
+
+def network_stride_px(network: torch.nn.Module) -> int:
+    """Return the number of pixels by which a patch's edge must be divisible.
+
+    Args:
+        network: A network of `build_network`.
+    """
+    encoder: Any = network.encoder
+    return int(encoder.output_stride)
+
+
+def _architecture(name: object) -> Any:
+    known = {architecture.__name__: architecture for architecture in smp.MODEL_ARCHITECTURES_MAPPING.values()}
+    found = [key for key in known if key.lower() == str(name).lower()]
+    if not found:
+        raise CheckpointError(f"expected arch to be one of {', '.join(known)}, but got {name!r}")
+    return known[found[0]]
+
+
+def _check_encoder(name: object) -> None:
+    known = get_encoder_names()
+    # timm would take names that begin with hf-hub: or local-dir: for places to fetch code and weights from
+    if name in known or (isinstance(name, str) and name.startswith("tu-") and timm.is_model(name.removeprefix("tu-"))):
+        return
+    candidates = [*known, *(f"tu-{each}" for each in timm.list_models())]
+    raise CheckpointError(
+        f"expected encoder_name to be an encoder of segmentation-models-pytorch or 'tu-' and a model of timm, "
+        f"but got {name!r}{_nearest(str(name), candidates)}"
+    )
+
+
+def _nearest(name: str, candidates: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, candidates, n=1)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""

@@ -1,0 +1,164 @@
+"""The model class of the framework ``smp``."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+import xarray as xr
+
+from darts_segmentation.networks import build_network, network_stride_px
+from darts_utils.device import array_namespace
+from darts_utils.errors import CheckpointError, ConfigError
+from darts_utils.inference.checkpoint import Checkpoint, load_weights, read_checkpoint
+from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig
+from darts_utils.inference.devices import resolve_device
+from darts_utils.inference.engine import predict_probabilities
+from darts_utils.inference.normalization import parse_normalization
+from darts_utils.inference.requirements import require_model_inputs
+from darts_utils.tiles import variable
+
+FRAMEWORK = "smp"
+"""``config["model_framework"]`` of the checkpoints that this class loads."""
+
+
+class Segmenter:
+    """A semantic segmentation network: loaded once, applied to many tiles.
+
+    Args:
+        checkpoint: Config and weights.
+        name: Name of the model, as in ``probabilities-<name>``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+
+    Raises:
+        CheckpointError: The checkpoint is of another framework, or network, weights, normalisation and patch size do
+            not fit together.
+        DeviceError: A named device is not there.
+
+    Notes:
+        A checkpoint of darts_nextgen, or one of your own: see `darts_utils.inference.checkpoint` for the format.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, name: str, device: str = "auto") -> None:
+        if checkpoint.framework != FRAMEWORK:
+            raise CheckpointError(
+                f"expected a checkpoint of the framework {FRAMEWORK!r}, but got {checkpoint.framework!r}: "
+                "load it with darts_ensemble.Ensemble, which finds the class for each framework"
+            )
+        self._name = name
+        self._config = checkpoint.config
+        self._patch_px = checkpoint.patch_px
+        self._normalization = parse_normalization(checkpoint.config, variables=checkpoint.input_combination)
+        self._device = resolve_device(device)
+        network = build_network(checkpoint.config["model"])
+        channels = checkpoint.config["model"]["in_channels"]
+        if channels != len(checkpoint.input_combination):
+            raise CheckpointError(
+                f"expected in_channels to be {len(checkpoint.input_combination)}, one for each of "
+                f"{', '.join(checkpoint.input_combination)}, but got {channels}"
+            )
+        load_weights(network, checkpoint.statedict)
+        self._stride_px = network_stride_px(network)
+        if self._patch_px % self._stride_px:
+            raise CheckpointError(
+                f"expected patch_size to be divisible by the network's stride of {self._stride_px} px, but got {self._patch_px}"
+            )
+        self._network: torch.nn.Module = network.to(self._device).eval()
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: str = "auto", name: str | None = None) -> Self:
+        """Read a model file.
+
+        Args:
+            path: ``.pt`` file, see `darts_utils.inference.checkpoint`.
+            device: ``"auto"`` takes a CUDA device where there is one; a named device is used or refused.
+            name: Name of the model; None takes the file's name without its suffix.
+
+        Returns:
+            The model, ready for inference.
+
+        Raises:
+            CheckpointError: The file is absent, damaged, unsafe or does not fit together; the message says what and where.
+            DeviceError: A named device is not there.
+        """
+        checkpoint = read_checkpoint(path)
+        try:
+            return cls(checkpoint, name=Path(path).stem if name is None else name, device=device)
+        except CheckpointError as error:
+            raise CheckpointError(f"model file '{path}' cannot be used: {error}") from error
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self._name
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The checkpoint's ``config``."""
+        return self._config
+
+    @property
+    def required_variables(self) -> tuple[str, ...]:
+        """The input variables in channel order, and ``valid_data_mask``."""
+        return (*self._normalization.variables, "valid_data_mask")
+
+    def inference(self, tile: xr.Dataset, *, options: InferenceConfig = DEFAULT_INFERENCE) -> xr.Dataset:
+        """Find the probability of a thaw slump in every valid pixel.
+
+        Args:
+            tile: Preprocessed tile with the `required_variables`.
+            options: Overlap, batch size, padding, blending, patch size.
+
+        Returns:
+            The tile plus ``probabilities``  (y, x) float32: 0 … 1, NaN outside ``valid_data_mask``; where the mask's
+            array lives. The input is untouched.
+
+        Raises:
+            MissingVariableError: The tile lacks a variable; says which, and which input of preprocessing it comes from.
+            ConfigError: ``options.patch_px`` is not divisible by the network's stride.
+            ValueError: ``options.overlap_px`` is not smaller than the patch.
+        """
+        return self.inference_batched([tile], options=options)[0]
+
+    def inference_batched(
+        self, tiles: Sequence[xr.Dataset], *, options: InferenceConfig = DEFAULT_INFERENCE
+    ) -> list[xr.Dataset]:
+        """Do `inference` for many tiles; the patches of all of them share the network's batches.
+
+        Args:
+            tiles: Tiles of any shape, grid and CRS.
+            options: As for `inference`, for all tiles.
+
+        Returns:
+            The tiles plus ``probabilities``, in order; the same as one by one.
+        """
+        for tile in tiles:
+            require_model_inputs(tile, self.required_variables, consumer=f"model {self._name!r}")
+        predictions = predict_probabilities(
+            self._network,
+            tiles,
+            normalization=self._normalization,
+            patch_px=self._checked_patch_px(options),
+            options=options,
+            device=self._device,
+        )
+        source = f"segmentation model {self._name!r}"
+        return [
+            tile.assign(
+                probabilities=variable(
+                    "probabilities", array_namespace(tile["valid_data_mask"].data).asarray(prediction), source=source
+                )
+            )
+            for tile, prediction in zip(tiles, predictions, strict=True)
+        ]
+
+    def _checked_patch_px(self, options: InferenceConfig) -> int:
+        if options.patch_px is None:
+            return self._patch_px
+        if options.patch_px % self._stride_px:
+            raise ConfigError(
+                f"expected patch_px to be divisible by {self._stride_px}, the stride of model {self._name!r}, "
+                f"but got {options.patch_px}"
+            )
+        return options.patch_px

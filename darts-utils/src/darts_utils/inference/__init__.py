@@ -1,0 +1,59 @@
+"""Sliding-window inference on torch, shared by every model package (extra ``[torch]``).
+
+==================  ====================================================================================
+`engine`            `predict_probabilities`: patches of all tiles share the network's batches
+`canvas`            one tile under the moving window: what is read, what is summed
+`normalization`     from tile units to network input; the same function for training and inference
+`checkpoint`        `read_checkpoint`, `write_checkpoint`: model files, read without running code
+`requirements`      what a model needs of a tile, and how to get it
+`devices`           `resolve_device`: "auto" may fall back to the CPU, a named device never does
+`config`            `InferenceConfig`: overlap, batch size, padding, blending
+==================  ====================================================================================
+
+torch is imported when one of the names that need it is used, not before.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig
+from darts_utils.inference.normalization import Normalization, Scaling, network_input, parse_normalization
+from darts_utils.inference.requirements import require_model_inputs
+
+if TYPE_CHECKING:
+    from darts_utils.inference.checkpoint import Checkpoint, load_weights, read_checkpoint, read_framework, write_checkpoint
+    from darts_utils.inference.devices import resolve_device
+    from darts_utils.inference.engine import predict_probabilities
+
+__all__ = [
+    "DEFAULT_INFERENCE",
+    "Checkpoint",
+    "InferenceConfig",
+    "Normalization",
+    "Scaling",
+    "load_weights",
+    "network_input",
+    "parse_normalization",
+    "predict_probabilities",
+    "read_checkpoint",
+    "read_framework",
+    "require_model_inputs",
+    "resolve_device",
+    "write_checkpoint",
+]
+
+_NEED_TORCH = {
+    "Checkpoint": "checkpoint",
+    "load_weights": "checkpoint",
+    "read_checkpoint": "checkpoint",
+    "read_framework": "checkpoint",
+    "write_checkpoint": "checkpoint",
+    "resolve_device": "devices",
+    "predict_probabilities": "engine",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEED_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_NEED_TORCH[name]}"), name)

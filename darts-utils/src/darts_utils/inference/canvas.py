@@ -1,0 +1,122 @@
+"""One tile under a moving window: which windows matter, what is read through one, and the sums that become the result.
+
+The tile is continued by a mirrored border of ``padding_px`` pixels, repeated where the tile is smaller than that; beyond
+it, up to the size of a patch, pixels are missing, and missing pixels are 0 in the network's input, as NaN is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from darts_utils.device import computed, to_numpy
+from darts_utils.inference.normalization import Normalization, normalize_into
+from darts_utils.patches import PatchWindow, patch_windows
+
+Patch = NDArray[np.float32]
+"""``(patch, patch)``: probabilities or weights of one window."""
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The pixels of one axis with its border, as indices into the tile."""
+
+    length_px: int
+    padding_px: int
+    patch_px: int
+
+    @property
+    def padded_px(self) -> int:
+        return max(self.length_px + 2 * self.padding_px, self.patch_px)
+
+    def source(self, start: int) -> NDArray[np.intp] | slice:
+        """Pixels of the tile that stand in a window, the mirrored ones too; fewer than a patch where some are missing."""
+        begin, end = start - self.padding_px, start - self.padding_px + self.patch_px
+        if begin >= 0 and end <= self.length_px:
+            return slice(begin, end)  # the common case costs no copy
+        mirrored = np.pad(np.arange(self.length_px), self.padding_px, mode="reflect")
+        return mirrored[start : start + self.patch_px]
+
+    def own(self, start: int) -> tuple[slice, slice]:
+        """Pixels of the tile itself, without border, as slices of the tile and of the window."""
+        begin = max(start - self.padding_px, 0)
+        end = max(min(start - self.padding_px + self.patch_px, self.length_px), begin)
+        offset = begin - (start - self.padding_px)
+        return slice(begin, end), slice(offset, offset + end - begin)
+
+
+class Canvas:
+    """A tile on its way through the network.
+
+    Args:
+        tile: Tile with the variables of `normalization` and ``valid_data_mask``.
+        normalization: Channels of the network's input.
+        patch_px: Edge length of a window.
+        overlap_px: Overlap of neighbouring windows.
+        padding_px: Width of the mirrored border.
+    """
+
+    def __init__(
+        self, tile: xr.Dataset, *, normalization: Normalization, patch_px: int, overlap_px: int, padding_px: int
+    ) -> None:
+        self._tile = tile
+        self._normalization = normalization
+        self._valid = np.asarray(to_numpy(computed(tile["valid_data_mask"].data)), dtype=bool)
+        self._rows = _Axis(self._valid.shape[0], padding_px, patch_px)
+        self._columns = _Axis(self._valid.shape[1], padding_px, patch_px)
+        self._values: list[NDArray[np.generic]] = []
+        self._sums: NDArray[np.float64] = np.empty((2, 0, 0))
+        grid = patch_windows((self._rows.padded_px, self._columns.padded_px), patch_px=patch_px, overlap_px=overlap_px)
+        self.windows: Sequence[PatchWindow] = [window for window in grid if self._matters(window)]
+        """Windows that hold a valid pixel, in the order in which they must be added."""
+
+    def _matters(self, window: PatchWindow) -> bool:
+        return bool(self._valid[self._rows.own(window.row)[0], self._columns.own(window.column)[0]].any())
+
+    def open(self) -> None:
+        """Bring the tile's arrays into memory and make room for the result."""
+        self._values = [to_numpy(computed(self._tile[name].data)) for name in self._normalization.variables]
+        self._sums = np.zeros((2, *self._valid.shape))
+
+    def read(self, window: PatchWindow, patch: NDArray[np.float32]) -> None:
+        """Write the network's input for one window.
+
+        Args:
+            window: One of `windows`.
+            patch: ``(C, patch, patch)`` float32 to write to.
+        """
+        rows, columns = self._rows.source(window.row), self._columns.source(window.column)
+        patch[:] = 0
+        for channel, values, scaling in zip(patch, self._values, self._normalization.scalings.values(), strict=True):
+            seen = values[rows][:, columns]
+            normalize_into(channel[: seen.shape[0], : seen.shape[1]], seen, scaling)
+
+    def add(self, window: PatchWindow, probabilities: Patch, weights: Patch) -> None:
+        """Add what the network says about one window.
+
+        Args:
+            window: One of `windows`.
+            probabilities: ``(patch, patch)`` float32.
+            weights: ``(patch, patch)`` float32, above 0.
+        """
+        (tile_rows, rows), (tile_columns, columns) = self._rows.own(window.row), self._columns.own(window.column)
+        # Sums in double precision: with a large overlap thousands of patches meet in a pixel.
+        weight = weights[rows, columns].astype("float64")
+        self._sums[0, tile_rows, tile_columns] += weight * probabilities[rows, columns]
+        self._sums[1, tile_rows, tile_columns] += weight
+
+    def close(self) -> NDArray[np.float32]:
+        """Return the probabilities and let go of everything else.
+
+        Returns:
+            ``(H, W)`` float32 in 0 … 1, NaN outside ``valid_data_mask``.
+        """
+        result = np.full(self._valid.shape, np.nan, "float32")
+        if self.windows:  # else no pixel is valid
+            weighted, weights = self._sums
+            np.divide(weighted, weights, out=result, where=self._valid, casting="unsafe")
+            np.clip(result, 0, 1, out=result)
+        self._values, self._sums = [], np.empty((2, 0, 0))
+        return result

@@ -1,0 +1,120 @@
+"""The sliding window: patches of all tiles share the network's batches, whatever the tiles' shapes.
+
+Every batch has the same shape, the last one is filled up, so what the network says about a patch does not depend on
+the tiles that came with it. At most one batch of patches is in memory, and sums only for the tiles that it touches.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from darts_utils.errors import CheckpointError
+from darts_utils.inference.canvas import Canvas
+from darts_utils.inference.config import InferenceConfig
+from darts_utils.inference.normalization import Normalization
+from darts_utils.patches import PatchWindow, patch_weights
+
+_LEAST_WEIGHT = np.float32(1e-30)
+"""Where only patches of weight 0 meet (the border under ``ramp="closed"``), the result is their plain mean."""
+
+
+def predict_probabilities(
+    network: torch.nn.Module,
+    tiles: Sequence[xr.Dataset],
+    *,
+    normalization: Normalization,
+    patch_px: int,
+    options: InferenceConfig,
+    device: torch.device,
+) -> list[NDArray[np.float32]]:
+    """Move a network over tiles.
+
+    Args:
+        network: In evaluation mode, on `device`: ``(B, C, patch, patch)`` float32 → logits ``(B, 1, patch, patch)``.
+        tiles: Tiles with the variables of `normalization` and ``valid_data_mask``; of any shape, grid and CRS.
+        normalization: The channels of the network's input.
+        patch_px: Edge length of a patch; ``options.patch_px`` does not count here.
+        options: Overlap, batch size, padding and blending.
+        device: Where the network is.
+
+    Returns:
+        For each tile ``(H, W)`` float32 on the CPU: ``Σ w·σ(logit) / Σ w`` over the patches that cover a pixel, NaN
+        outside ``valid_data_mask``.
+
+    Raises:
+        CheckpointError: The network gives another shape, or NaN.
+        ValueError: The overlap is not smaller than the patch.
+
+    Notes:
+        Patches without a valid pixel are not sent. NaN in a variable is a 0 in the network's input, never a lost patch.
+        Tiles smaller than a patch are filled up with missing pixels.
+    """
+    weights = np.maximum(
+        patch_weights(patch_px=patch_px, overlap_px=options.overlap_px, ramp=options.ramp), _LEAST_WEIGHT
+    )
+    canvases = [
+        Canvas(
+            tile,
+            normalization=normalization,
+            patch_px=patch_px,
+            overlap_px=options.overlap_px,
+            padding_px=options.padding_px,
+        )
+        for tile in tiles
+    ]
+    finished: dict[int, NDArray[np.float32]] = {}
+    images = np.empty((options.batch_size, len(normalization.scalings), patch_px, patch_px), "float32")
+    for batch in _batches(_jobs(canvases), size=options.batch_size):
+        for image, (index, window, _) in zip(images, batch, strict=False):
+            canvases[index].read(window, image)
+        images[len(batch) :] = 0
+        probabilities = _probabilities(network, images, device=device)
+        for patch, (index, window, is_last) in zip(probabilities, batch, strict=False):
+            canvases[index].add(window, patch, weights)
+            if is_last:
+                finished[index] = canvases[index].close()
+    return [finished[index] if index in finished else canvas.close() for index, canvas in enumerate(canvases)]
+
+
+Job = tuple[int, PatchWindow, bool]
+"""Index of the tile, window, and whether it is the tile's last."""
+
+
+def _jobs(canvases: Sequence[Canvas]) -> Iterator[Job]:
+    for index, canvas in enumerate(canvases):
+        if canvas.windows:
+            canvas.open()  # only now: tiles that wait their turn stay as they are
+        for number, window in enumerate(canvas.windows, start=1):
+            yield index, window, number == len(canvas.windows)
+
+
+def _batches(jobs: Iterable[Job], *, size: int) -> Iterator[list[Job]]:
+    batch: list[Job] = []
+    for job in jobs:
+        batch.append(job)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _probabilities(
+    network: torch.nn.Module, images: NDArray[np.float32], *, device: torch.device
+) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(images).to(device))
+        expected = (images.shape[0], 1, *images.shape[2:])
+        if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != expected:
+            got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+            raise CheckpointError(f"expected the network to give one logit per pixel, shape {expected}, but got {got}")
+        probabilities = torch.sigmoid(logits.float())[:, 0]
+        if bool(torch.isnan(probabilities).any()):
+            raise CheckpointError(
+                "the network gave NaN: its weights overflow, or a variable without clip holds infinite values"
+            )
+        result: NDArray[np.float32] = probabilities.cpu().numpy()
+    return result

@@ -1,0 +1,154 @@
+"""From tile units to network input: ``clip((x − offset) · scale, 0, 1)``, NaN → 0.
+
+The numbers travel with the weights, in ``config["normalization"]``. Training and inference call the same function, so
+a network sees at work what it saw at school. Imports no torch.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from darts_utils.device import computed, to_numpy
+from darts_utils.errors import CheckpointError
+
+_KEYS = {"offset", "scale", "clip"}
+
+_HOW_TO_STATE_IT = (
+    "state it as config['normalization'] = {'red': {'offset': 0.0, 'scale': 0.0001, 'clip': True}, ...}, in tile units, "
+    "so that the network input is clip((x - offset) * scale, 0, 1)"
+)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How one variable becomes one channel."""
+
+    offset: float
+    """Subtracted first; in units of the tile variable."""
+    scale: float
+    """Multiplied next; per unit of the tile variable."""
+    clip: bool = True
+    """Whether the result is limited to 0 … 1."""
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """The channels of a network's input, in order.
+
+    Examples:
+        >>> normalization = Normalization({"red": Scaling(offset=0.0, scale=1e-4), "ndvi": Scaling(-1.0, 0.5)})
+        >>> normalization.variables
+        ('red', 'ndvi')
+        >>> normalization.to_config()["ndvi"]
+        {'offset': -1.0, 'scale': 0.5, 'clip': True}
+    """
+
+    scalings: Mapping[str, Scaling]
+    """Scaling of each variable; the order is that of the channels."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the tile variables, in channel order."""
+        return tuple(self.scalings)
+
+    def to_config(self) -> dict[str, dict[str, float | bool]]:
+        """Return what goes into ``config["normalization"]`` of a checkpoint."""
+        return {
+            name: {"offset": scaling.offset, "scale": scaling.scale, "clip": scaling.clip}
+            for name, scaling in self.scalings.items()
+        }
+
+
+def parse_normalization(config: Mapping[str, Any], *, variables: Sequence[str]) -> Normalization:
+    """Read the normalisation of a checkpoint.
+
+    Args:
+        config: The checkpoint's ``config``.
+        variables: Its ``input_combination``: names and order of the channels.
+
+    Returns:
+        The normalisation, with the channels in the order of `variables`.
+
+    Raises:
+        CheckpointError: There is none, it leaves a variable out, or an entry is malformed.
+    """
+    table = config.get("normalization")
+    if table is None:
+        raise CheckpointError(f"expected a normalization in the checkpoint's config, but got none: {_HOW_TO_STATE_IT}")
+    if not isinstance(table, Mapping):
+        raise CheckpointError(f"expected normalization to be a table, but got {table!r}: {_HOW_TO_STATE_IT}")
+    absent = [name for name in variables if name not in table]
+    if absent:
+        raise CheckpointError(
+            f"expected a normalization of every input variable, but {', '.join(absent)} missing: {_HOW_TO_STATE_IT}"
+        )
+    return Normalization({name: _parse_scaling(name, table[name]) for name in variables})
+
+
+def _parse_scaling(name: str, entry: object) -> Scaling:
+    if not isinstance(entry, Mapping) or not {"offset", "scale"} <= set(entry) <= _KEYS:
+        raise CheckpointError(
+            f"expected the normalization of {name!r} to have offset, scale and clip, but got {entry!r}: {_HOW_TO_STATE_IT}"
+        )
+    for key in ("offset", "scale"):
+        number = entry[key]
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            raise CheckpointError(
+                f"expected {key} of {name!r} to be a finite number, but got {number!r}: {_HOW_TO_STATE_IT}"
+            )
+    clip = entry.get("clip", Scaling.clip)
+    if not isinstance(clip, bool):
+        raise CheckpointError(f"expected clip of {name!r} to be true or false, but got {clip!r}: {_HOW_TO_STATE_IT}")
+    return Scaling(float(entry["offset"]), float(entry["scale"]), clip)
+
+
+def normalize_into(channel: NDArray[np.float32], values: NDArray[Any], scaling: Scaling) -> None:
+    """Write the normalised values of one variable into one channel.
+
+    Args:
+        channel: ``(H, W)`` float32 to write to; any strides.
+        values: ``(H, W)`` of any real dtype, in tile units; untouched.
+        scaling: Of this variable.
+
+    Notes:
+        Single precision throughout: every uint16 is exact in it, and the same formula on a GPU gives the same bits.
+    """
+    np.subtract(values, np.float32(scaling.offset), out=channel, dtype="float32", casting="unsafe")
+    channel *= np.float32(scaling.scale)
+    if scaling.clip:
+        np.clip(channel, 0, 1, out=channel)
+    channel[np.isnan(channel)] = 0
+
+
+def network_input(tile: xr.Dataset, *, normalization: Normalization) -> NDArray[np.float32]:
+    """Turn a whole tile into the input of a network: for training.
+
+    Args:
+        tile: Tile with the variables of `normalization` (NumPy, CuPy or dask).
+        normalization: Channels and their scalings.
+
+    Returns:
+        ``(C, H, W)`` float32 NumPy array without NaN, one channel for each variable.
+
+    Raises:
+        KeyError: The tile lacks a variable.
+
+    Examples:
+        >>> from darts_utils.testing import example_tile
+        >>> tile = example_tile(["red", "ndvi"], shape=(4, 5))
+        >>> normalization = Normalization({"red": Scaling(0.0, 1e-4), "ndvi": Scaling(-1.0, 0.5)})
+        >>> image = network_input(tile, normalization=normalization)
+        >>> image.shape, image.dtype
+        ((2, 4, 5), dtype('float32'))
+        >>> bool(np.allclose(image[0], tile.red / 10_000))
+        True
+    """
+    image = np.empty((len(normalization.scalings), tile.sizes["y"], tile.sizes["x"]), "float32")
+    for channel, (name, scaling) in zip(image, normalization.scalings.items(), strict=True):
+        normalize_into(channel, to_numpy(computed(tile[name].data)), scaling)
+    return image
