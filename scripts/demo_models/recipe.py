@@ -37,7 +37,7 @@ PATCH_PX = 256
 class Schedule:
     """Training schedule of one model."""
 
-    steps: int = 12_000
+    steps: int = 10_000
     """Optimiser steps."""
     batch_size: int = 8
     """Crops in a step."""

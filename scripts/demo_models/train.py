@@ -137,7 +137,7 @@ def save(name: str, network: torch.nn.Module, out: Path, *, schedule: recipe.Sch
         "schedule": {**dataclasses.asdict(schedule), "steps": steps},
         "training_seconds": round(seconds),
         "validation_pixel_iou": round(iou, 4),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
     }
     config = {
         "model_framework": "smp",
