@@ -39,7 +39,9 @@ def build_network(model_config: Mapping[str, Any]) -> torch.nn.Module:
     arguments = dict(model_config)
     absent = [key for key in ("arch", "encoder_name", "in_channels") if key not in arguments]
     if absent:
-        raise CheckpointError(f"expected the model config to have {', '.join(absent)}, but it has {', '.join(arguments)}")
+        raise CheckpointError(
+            f"expected the model config to have {', '.join(absent)}, but it has {', '.join(arguments)}"
+        )
     architecture = _architecture(arguments.pop("arch"))
     _check_encoder(arguments["encoder_name"])
     allowed = [name for name in inspect.signature(architecture.__init__).parameters if name not in _REFUSED]

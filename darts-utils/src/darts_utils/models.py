@@ -12,6 +12,7 @@ from typing import Protocol, Self, runtime_checkable
 import xarray as xr
 
 from darts_utils.errors import UnknownFrameworkError
+from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig
 
 MODEL_GROUP = "darts.models"
 """Entry-point group of model classes."""
@@ -32,15 +33,23 @@ class TileModel(Protocol):
         ...
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, device: str = "auto") -> Self:
-        """Read a checkpoint; ``device="auto"`` may fall back to the CPU, a named device never does."""
+    def load(cls, path: str | os.PathLike[str], /, *, device: str = "auto", name: str | None = None) -> Self:
+        """Read a checkpoint.
+
+        Args:
+            path: The model file.
+            device: ``"auto"`` may fall back to the CPU, a named device never does.
+            name: Name of the model; None takes the file's name without its suffix.
+        """
         ...
 
-    def inference(self, tile: xr.Dataset) -> xr.Dataset:
+    def inference(self, tile: xr.Dataset, /, *, options: InferenceConfig = DEFAULT_INFERENCE) -> xr.Dataset:
         """Return the tile plus ``probabilities``."""
         ...
 
-    def inference_batched(self, tiles: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    def inference_batched(
+        self, tiles: Sequence[xr.Dataset], /, *, options: InferenceConfig = DEFAULT_INFERENCE
+    ) -> list[xr.Dataset]:
         """Return the tiles plus ``probabilities``; patches of all tiles share the network's batches."""
         ...
 

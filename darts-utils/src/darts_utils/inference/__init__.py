@@ -21,7 +21,13 @@ from darts_utils.inference.normalization import Normalization, Scaling, network_
 from darts_utils.inference.requirements import require_model_inputs
 
 if TYPE_CHECKING:
-    from darts_utils.inference.checkpoint import Checkpoint, load_weights, read_checkpoint, read_framework, write_checkpoint
+    from darts_utils.inference.checkpoint import (
+        Checkpoint,
+        load_weights,
+        read_checkpoint,
+        read_framework,
+        write_checkpoint,
+    )
     from darts_utils.inference.devices import resolve_device
     from darts_utils.inference.engine import predict_probabilities
 

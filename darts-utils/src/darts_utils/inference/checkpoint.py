@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError  # noqa: S403, TID251 - the error that torch raises; nothing is unpickled here
+from pickle import UnpicklingError  # only the class of error that torch raises; nothing is unpickled here
 from typing import Any
 
 import torch
@@ -79,10 +79,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """
     content = _load(Path(path))
     try:
-        if not isinstance(content, Mapping) or not {"config", "statedict"} <= set(content):
-            found = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
-            raise CheckpointError(f"expected the keys config and statedict, but got {found}: write it with write_checkpoint")
-        return Checkpoint(content["config"], content["statedict"])
+        return _assembled(content)
     except CheckpointError as error:
         raise CheckpointError(f"model file '{path}' cannot be used: {error}") from error
 
@@ -116,7 +113,9 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Pa
     parse_normalization(checkpoint.config, variables=checkpoint.input_combination)
     content = {
         "config": _plain(checkpoint.config, "config"),
-        "statedict": {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.statedict.items()},
+        "statedict": {
+            name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.statedict.items()
+        },
     }
     buffer = io.BytesIO()  # given a path, torch writes the (temporary) name into the archive
     torch.save(content, buffer)
@@ -165,6 +164,15 @@ def _load(path: Path) -> object:
         raise _damaged(path, error) from error
     except _DAMAGE as error:
         raise _damaged(path, error) from error
+
+
+def _assembled(content: object) -> Checkpoint:
+    if not isinstance(content, Mapping) or not {"config", "statedict"} <= set(content):
+        found = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
+        raise CheckpointError(
+            f"expected the keys config and statedict, but got {found}: write it with write_checkpoint"
+        )
+    return Checkpoint(content["config"], content["statedict"])
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:

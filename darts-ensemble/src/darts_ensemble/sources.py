@@ -1,0 +1,57 @@
+"""Which model files a user means: a file, a folder, several of these, or names and files."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from darts_utils.errors import CheckpointError, ConfigError
+
+StrPath = str | os.PathLike[str]
+Source = StrPath | Sequence[StrPath] | Mapping[str, StrPath]
+"""A model file, a folder of them, a list of files and folders, or a table from name to file."""
+
+SUFFIX = ".pt"
+"""What model files in a folder end in."""
+
+
+def model_files(source: Source) -> dict[str, Path]:
+    """Find the model files of a source.
+
+    Args:
+        source: A file (named after its stem), a folder (all its ``*.pt``, by name), a list of these, or name → file.
+
+    Returns:
+        Name → path, in order. Whether a file can be read is not looked at.
+
+    Raises:
+        CheckpointError: A file or folder does not exist, a folder holds no model file, or nothing is named at all.
+        ConfigError: Two files would have the same name.
+    """
+    if isinstance(source, Mapping):
+        files = {name: Path(path) for name, path in source.items()}
+    else:
+        places = [source] if isinstance(source, str | os.PathLike) else source
+        files = {}
+        for path in (path for place in places for path in _files_at(Path(place))):
+            if path.stem in files:
+                raise ConfigError(
+                    f"expected each model to have a name of its own, but '{files[path.stem]}' and '{path}' are both "
+                    f"{path.stem!r}: name them yourself, with a table from name to file"
+                )
+            files[path.stem] = path
+    if not files:
+        raise CheckpointError("expected at least one model file, but got none: name a file or a folder")
+    return files
+
+
+def _files_at(place: Path) -> list[Path]:
+    if not place.is_dir():
+        if not place.exists():
+            raise CheckpointError(f"expected a model file or a folder at '{place}', but there is none: check the path")
+        return [place]
+    found = sorted(path for path in place.glob(f"*{SUFFIX}") if path.is_file() and not path.name.startswith("."))
+    if not found:
+        raise CheckpointError(
+            f"expected model files (*{SUFFIX}) in the folder '{place}', but found none: check the path"
+        )
+    return found
