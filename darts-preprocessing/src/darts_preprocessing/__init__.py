@@ -11,6 +11,7 @@ The single steps are verbs of their own, each with a ``_batched`` twin: `derive_
 
 from darts_preprocessing.alignment import align
 from darts_preprocessing.config import PreprocessingConfig
+from darts_preprocessing.from_files import load_and_preprocess, load_and_preprocess_batched
 from darts_preprocessing.masks import derive_masks, derive_masks_batched
 from darts_preprocessing.preprocessing import FEATURES, preprocess, preprocess_batched
 from darts_preprocessing.reflectance import harmonize_reflectance, harmonize_reflectance_batched
@@ -32,6 +33,8 @@ __all__ = [
     "derive_masks_batched",
     "harmonize_reflectance",
     "harmonize_reflectance_batched",
+    "load_and_preprocess",
+    "load_and_preprocess_batched",
     "preprocess",
     "preprocess_batched",
 ]

@@ -113,7 +113,9 @@ def _wanted(
         if features is None:
             asked = [name for name in names if name not in _ON_REQUEST]
         if asked:
-            require_variables(given, needs, consumer=f"preprocess({option}=)", hint="load it with darts_preprocessing.loading")
+            require_variables(
+                given, needs, consumer=f"preprocess({option}=)", hint="load it with darts_preprocessing.loading"
+            )
         wanted.update(asked)
     return wanted
 

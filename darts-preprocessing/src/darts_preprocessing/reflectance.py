@@ -43,7 +43,9 @@ def harmonize_reflectance(tile: xr.Dataset) -> xr.Dataset:
 harmonize_reflectance_batched = batched(harmonize_reflectance)
 
 
-def _harmonized(tile: xr.Dataset, name: str, valid: np.ndarray) -> tuple[tuple[str, str], np.ndarray, dict[str, object]]:
+def _harmonized(
+    tile: xr.Dataset, name: str, valid: np.ndarray
+) -> tuple[tuple[str, str], np.ndarray, dict[str, object]]:
     band = tile[name]
     try:
         scale, offset = float(band.attrs["reflectance_scale"]), float(band.attrs["reflectance_offset"])
