@@ -2,6 +2,7 @@
 
 import math
 import tracemalloc
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -324,3 +325,27 @@ def test_the_inputs_stay_as_they_are():
     before = tile.copy(deep=True)
     predict(pointwise(), [tile], patch_px=8)
     xr.testing.assert_identical(tile, before)
+
+
+def test_a_tile_twice_as_long_needs_no_more_memory_beside_its_result():
+    def extra_bytes(rows):
+        tile = example_tile(VARIABLES, shape=(rows, 64))
+        predict(pointwise(), [tile], patch_px=16, overlap_px=4)  # what is imported or cached on the way is not counted
+        tracemalloc.start()
+        (result,) = predict(pointwise(), [tile], patch_px=16, overlap_px=4)
+        extra = tracemalloc.get_traced_memory()[1] - result.nbytes
+        tracemalloc.stop()
+        return extra
+
+    more_pixels = 2048 * 64
+    assert extra_bytes(4096) - extra_bytes(2048) < 2 * more_pixels  # the list of windows; a sum would take 8 each
+
+
+def test_rows_without_data_between_rows_with_data():
+    tile = example_tile(VARIABLES, shape=(60, 20))
+    valid = np.zeros((60, 20), bool)
+    valid[3:5], valid[50:53, 4:9] = True, True
+    tile = tile.assign(valid_data_mask=tile.valid_data_mask.copy(data=valid))
+    network = positional(8)
+    (found,) = predict(network, [tile], patch_px=8, overlap_px=3)
+    np.testing.assert_allclose(found, brute_force(network, tile, patch_px=8, overlap_px=3), rtol=0, atol=1e-6)

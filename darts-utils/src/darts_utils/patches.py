@@ -93,17 +93,36 @@ def patch_weights(*, patch_px: int, overlap_px: int, ramp: Ramp = "open") -> NDA
         >>> patch_weights(patch_px=4, overlap_px=1)[0]
         array([0.25, 0.5 , 0.5 , 0.25], dtype=float32)
     """
+    line = axis_weights(patch_px=patch_px, overlap_px=overlap_px, ramp=ramp)
+    weights: NDArray[np.float32] = np.outer(line, line).astype("float32")
+    return weights
+
+
+def axis_weights(*, patch_px: int, overlap_px: int, ramp: Ramp = "open") -> NDArray[np.float64]:
+    """Blending weights along one axis of a patch; `patch_weights` is their outer product.
+
+    Args:
+        patch_px: Edge length of a patch.
+        overlap_px: Overlap of neighbours, ``0 ≤ overlap < patch``.
+        ramp: As for `patch_weights`.
+
+    Returns:
+        ``(patch,)`` float64.
+
+    Examples:
+        >>> axis_weights(patch_px=4, overlap_px=1)
+        array([0.5, 1. , 1. , 0.5])
+    """
     _check(patch_px, overlap_px)
     index = np.arange(patch_px)
     if ramp == "open":
-        line = np.minimum(1.0, np.minimum(index + 1, patch_px - index) / (overlap_px + 1))
-    else:
-        line = np.ones(patch_px)
-        rise = np.linspace(0.0, 1.0, overlap_px)
-        line[:overlap_px] = rise
-        line[patch_px - overlap_px :] = np.minimum(line[patch_px - overlap_px :], rise[::-1])
-    weights: NDArray[np.float32] = np.outer(line, line).astype("float32")
-    return weights
+        line: NDArray[np.float64] = np.minimum(1.0, np.minimum(index + 1, patch_px - index) / (overlap_px + 1))
+        return line
+    line = np.ones(patch_px)
+    rise = np.linspace(0.0, 1.0, overlap_px)
+    line[:overlap_px] = rise
+    line[patch_px - overlap_px :] = np.minimum(line[patch_px - overlap_px :], rise[::-1])
+    return line
 
 
 def _check(patch_px: int, overlap_px: int) -> None:

@@ -2,7 +2,8 @@
 
 ==================  ====================================================================================
 `engine`            `predict_probabilities`: patches of all tiles share the network's batches
-`canvas`            one tile under the moving window: what is read, what is summed
+`canvas`            one tile under the moving window: what is read, what becomes of the answers
+`blending`          weighted mean of overlapping patches, summed for a band of rows only
 `normalization`     from tile units to network input; the same function for training and inference
 `checkpoint`        `read_checkpoint`, `write_checkpoint`: model files, read without running code
 `requirements`      what a model needs of a tile, and how to get it

@@ -1,4 +1,4 @@
-"""One tile under a moving window: which windows matter, what is read through one, and the sums that become the result.
+"""One tile under a moving window: which windows matter, what is read through one, and what becomes of the answers.
 
 The tile is continued by a mirrored border of ``padding_px`` pixels, repeated where the tile is smaller than that; beyond
 it, up to the size of a patch, pixels are missing, and missing pixels are 0 in the network's input, as NaN is.
@@ -12,11 +12,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from darts_utils.device import computed, to_numpy
+from darts_utils.inference.blending import RowBand
 from darts_utils.inference.normalization import Normalization, normalize_into
-from darts_utils.patches import PatchWindow, patch_windows
-
-Patch = NDArray[np.float32]
-"""``(patch, patch)``: probabilities or weights of one window."""
+from darts_utils.patches import PatchWindow, patch_starts, patch_windows
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,7 @@ class _Axis:
     length_px: int
     padding_px: int
     patch_px: int
+    overlap_px: int
 
     @property
     def padded_px(self) -> int:
@@ -46,9 +45,16 @@ class _Axis:
         offset = begin - (start - self.padding_px)
         return slice(begin, end), slice(offset, offset + end - begin)
 
+    def sum_of_weights(self, line: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of the weights of all windows at each pixel of the tile itself."""
+        sums = np.zeros(self.padded_px)
+        for start in patch_starts(self.padded_px, patch_px=self.patch_px, overlap_px=self.overlap_px):
+            sums[start : start + self.patch_px] += line
+        return sums[self.padding_px : self.padding_px + self.length_px]
+
 
 class Canvas:
-    """A tile on its way through the network.
+    """A tile on its way through the network: `open` it, `read` and `add` its `windows` in order, `close` it.
 
     Args:
         tile: Tile with the variables of `normalization` and ``valid_data_mask``.
@@ -56,18 +62,28 @@ class Canvas:
         patch_px: Edge length of a window.
         overlap_px: Overlap of neighbouring windows.
         padding_px: Width of the mirrored border.
+        line: ``(patch,)`` float64: blending weights along one axis of a window, above 0.
     """
 
+    _band: RowBand
+    """The result in the making, between `open` and `close`."""
+
     def __init__(
-        self, tile: xr.Dataset, *, normalization: Normalization, patch_px: int, overlap_px: int, padding_px: int
+        self,
+        tile: xr.Dataset,
+        *,
+        normalization: Normalization,
+        patch_px: int,
+        overlap_px: int,
+        padding_px: int,
+        line: NDArray[np.float64],
     ) -> None:
         self._tile = tile
         self._normalization = normalization
         self._valid = np.asarray(to_numpy(computed(tile["valid_data_mask"].data)), dtype=bool)
-        self._rows = _Axis(self._valid.shape[0], padding_px, patch_px)
-        self._columns = _Axis(self._valid.shape[1], padding_px, patch_px)
+        self._rows, self._columns = (_Axis(length, padding_px, patch_px, overlap_px) for length in self._valid.shape)
         self._values: list[NDArray[np.generic]] = []
-        self._sums: NDArray[np.float64] = np.empty((2, 0, 0))
+        self._line = line
         grid = patch_windows((self._rows.padded_px, self._columns.padded_px), patch_px=patch_px, overlap_px=overlap_px)
         self.windows: Sequence[PatchWindow] = [window for window in grid if self._matters(window)]
         """Windows that hold a valid pixel, in the order in which they must be added."""
@@ -78,7 +94,12 @@ class Canvas:
     def open(self) -> None:
         """Bring the tile's arrays into memory and make room for the result."""
         self._values = [to_numpy(computed(self._tile[name].data)) for name in self._normalization.variables]
-        self._sums = np.zeros((2, *self._valid.shape))
+        self._band = RowBand(
+            self._valid,
+            row_weights=self._rows.sum_of_weights(self._line),
+            column_weights=self._columns.sum_of_weights(self._line),
+            height_px=len(self._line),
+        )
 
     def read(self, window: PatchWindow, patch: NDArray[np.float32]) -> None:
         """Write the network's input for one window.
@@ -90,22 +111,18 @@ class Canvas:
         rows, columns = self._rows.source(window.row), self._columns.source(window.column)
         patch[:] = 0
         for channel, values, scaling in zip(patch, self._values, self._normalization.scalings.values(), strict=True):
-            seen = values[rows][:, columns]
+            seen = _cut(values, rows, columns)
             normalize_into(channel[: seen.shape[0], : seen.shape[1]], seen, scaling)
 
-    def add(self, window: PatchWindow, probabilities: Patch, weights: Patch) -> None:
+    def add(self, window: PatchWindow, weighted: NDArray[np.float64]) -> None:
         """Add what the network says about one window.
 
         Args:
             window: One of `windows`.
-            probabilities: ``(patch, patch)`` float32.
-            weights: ``(patch, patch)`` float32, above 0.
+            weighted: ``(patch, patch)`` float64: weight × probability.
         """
         (tile_rows, rows), (tile_columns, columns) = self._rows.own(window.row), self._columns.own(window.column)
-        # Sums in double precision: with a large overlap thousands of patches meet in a pixel.
-        weight = weights[rows, columns].astype("float64")
-        self._sums[0, tile_rows, tile_columns] += weight * probabilities[rows, columns]
-        self._sums[1, tile_rows, tile_columns] += weight
+        self._band.add(tile_rows, tile_columns, weighted[rows, columns])
 
     def close(self) -> NDArray[np.float32]:
         """Return the probabilities and let go of everything else.
@@ -113,10 +130,17 @@ class Canvas:
         Returns:
             ``(H, W)`` float32 in 0 … 1, NaN outside ``valid_data_mask``.
         """
-        result = np.full(self._valid.shape, np.nan, "float32")
-        if self.windows:  # else no pixel is valid
-            weighted, weights = self._sums
-            np.divide(weighted, weights, out=result, where=self._valid, casting="unsafe")
-            np.clip(result, 0, 1, out=result)
-        self._values, self._sums = [], np.empty((2, 0, 0))
+        if not self.windows:  # no pixel is valid, nothing was opened
+            return np.full(self._valid.shape, np.nan, "float32")
+        result = self._band.finish()
+        self._values = []
+        del self._band
         return result
+
+
+def _cut(
+    values: NDArray[np.generic], rows: NDArray[np.intp] | slice, columns: NDArray[np.intp] | slice
+) -> NDArray[np.generic]:
+    if isinstance(rows, slice):
+        return values[rows][:, columns]
+    return values[:, columns][rows] if isinstance(columns, slice) else values[np.ix_(rows, columns)]

@@ -1,7 +1,8 @@
 """The sliding window: patches of all tiles share the network's batches, whatever the tiles' shapes.
 
 Every batch has the same shape, the last one is filled up, so what the network says about a patch does not depend on
-the tiles that came with it. At most one batch of patches is in memory, and sums only for the tiles that it touches.
+the tiles that came with it. At most one batch of patches is in memory, and sums for a band of rows of the tiles that it
+touches.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,10 +16,10 @@ from darts_utils.errors import CheckpointError
 from darts_utils.inference.canvas import Canvas
 from darts_utils.inference.config import InferenceConfig
 from darts_utils.inference.normalization import Normalization
-from darts_utils.patches import PatchWindow, patch_weights
+from darts_utils.patches import PatchWindow, axis_weights
 
-_LEAST_WEIGHT = np.float32(1e-30)
-"""Where only patches of weight 0 meet (the border under ``ramp="closed"``), the result is their plain mean."""
+_LEAST_WEIGHT = 1e-15
+"""Along one axis. Where only patches of weight 0 meet (the border under ``ramp="closed"``), the result is their plain mean."""
 
 
 def predict_probabilities(
@@ -52,9 +53,8 @@ def predict_probabilities(
         Patches without a valid pixel are not sent. NaN in a variable is a 0 in the network's input, never a lost patch.
         Tiles smaller than a patch are filled up with missing pixels.
     """
-    weights = np.maximum(
-        patch_weights(patch_px=patch_px, overlap_px=options.overlap_px, ramp=options.ramp), _LEAST_WEIGHT
-    )
+    line = np.maximum(axis_weights(patch_px=patch_px, overlap_px=options.overlap_px, ramp=options.ramp), _LEAST_WEIGHT)
+    weights = np.outer(line, line)
     canvases = [
         Canvas(
             tile,
@@ -62,6 +62,7 @@ def predict_probabilities(
             patch_px=patch_px,
             overlap_px=options.overlap_px,
             padding_px=options.padding_px,
+            line=line,
         )
         for tile in tiles
     ]
@@ -73,7 +74,7 @@ def predict_probabilities(
         images[len(batch) :] = 0
         probabilities = _probabilities(network, images, device=device)
         for patch, (index, window, is_last) in zip(probabilities, batch, strict=False):
-            canvases[index].add(window, patch, weights)
+            canvases[index].add(window, weights * patch)
             if is_last:
                 finished[index] = canvases[index].close()
     return [finished[index] if index in finished else canvas.close() for index, canvas in enumerate(canvases)]

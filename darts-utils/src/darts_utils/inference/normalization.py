@@ -122,7 +122,8 @@ def normalize_into(channel: NDArray[np.float32], values: NDArray[Any], scaling: 
     channel *= np.float32(scaling.scale)
     if scaling.clip:
         np.clip(channel, 0, 1, out=channel)
-    channel[np.isnan(channel)] = 0
+    if values.dtype.kind == "f":  # whole numbers are never NaN
+        channel[np.isnan(channel)] = 0
 
 
 def network_input(tile: xr.Dataset, *, normalization: Normalization) -> NDArray[np.float32]:

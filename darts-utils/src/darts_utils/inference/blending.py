@@ -1,0 +1,66 @@
+"""Weighted mean of overlapping patches, summed for a band of rows only.
+
+Windows come row by row, so every row above the current window is final: it is divided, written to the result and
+forgotten. The sum of the weights needs no array of its own. A patch's weight is an outer product, and no window that
+covers a valid pixel is ever left out; so at a valid pixel the sum over all windows is a sum down its column times a sum
+along its row.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class RowBand:
+    """The mean of one tile in the making.
+
+    Args:
+        valid: ``(H, W)`` bool; the result is NaN where it is False.
+        row_weights: ``(H,)`` float64: sum of the weights of all windows down the rows, above 0.
+        column_weights: ``(W,)`` float64: the same along the columns.
+        height_px: Rows that one window can cover.
+    """
+
+    def __init__(
+        self,
+        valid: NDArray[np.bool_],
+        *,
+        row_weights: NDArray[np.float64],
+        column_weights: NDArray[np.float64],
+        height_px: int,
+    ) -> None:
+        self._valid = valid
+        self._row_weights = row_weights
+        self._column_weights = column_weights
+        self._top = 0
+        # Double precision: with a large overlap thousands of patches meet in a pixel.
+        self._sums = np.zeros((min(height_px, valid.shape[0]), valid.shape[1]))
+        self._mean = np.full(valid.shape, np.nan, "float32")
+
+    def add(self, rows: slice, columns: slice, weighted: NDArray[np.float64]) -> None:
+        """Add one window.
+
+        Args:
+            rows: Rows of the tile that it covers; they never start above those of the window before.
+            columns: Columns of the tile that it covers.
+            weighted: Weight × probability there.
+        """
+        final = min(rows.start - self._top, len(self._sums))
+        if final > 0:
+            self._write(final)
+            kept = len(self._sums) - final
+            self._sums[:kept] = self._sums[final:]
+            self._sums[kept:] = 0
+        self._top = rows.start
+        self._sums[: rows.stop - rows.start, columns] += weighted
+
+    def finish(self) -> NDArray[np.float32]:
+        """Return the mean, ``(H, W)`` float32 in 0 … 1, NaN where not valid."""
+        self._write(len(self._sums))
+        return self._mean
+
+    def _write(self, count: int) -> None:
+        rows = slice(self._top, min(self._top + count, len(self._mean)))
+        weights = np.outer(self._row_weights[rows], self._column_weights)
+        mean = self._sums[: rows.stop - rows.start] / weights
+        np.clip(mean, 0, 1, out=mean)  # rounding may reach beyond
+        np.copyto(self._mean[rows], mean, where=self._valid[rows], casting="same_kind")
