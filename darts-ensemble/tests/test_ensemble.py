@@ -1,0 +1,270 @@
+"""Ensembles of stand-ins for the averaging, of a fake framework for the loading."""
+
+import functools
+import importlib.metadata
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import darts_ensemble
+from darts_ensemble.ensemble import Ensemble
+from darts_utils import models
+from darts_utils.errors import CheckpointError, ConfigError, MissingVariableError, UnknownFrameworkError
+from darts_utils.inference import Checkpoint, InferenceConfig, read_checkpoint, write_checkpoint
+from darts_utils.models import TileModel
+from darts_utils.testing import assert_verb_contract, example_tile
+from darts_utils.tiles import variable
+
+OPTICAL = ("red", "ndvi")
+FULL = ("red", "ndvi", "slope", "tc_wetness")
+
+
+class FakeModel:
+    """A model that says ``bias + 0.2 · ndvi²``, and records what it was asked."""
+
+    def __init__(self, name, *, bias=0.2, inputs=OPTICAL):
+        self.name = name
+        self.bias = bias
+        self.required_variables = (*inputs, "valid_data_mask")
+        self.calls = []
+
+    @classmethod
+    def load(cls, path, /, *, device="auto", name=None):
+        checkpoint = read_checkpoint(path)
+        model = cls(name, bias=float(checkpoint.statedict["bias"]), inputs=checkpoint.input_combination)
+        model.device = device
+        return model
+
+    def inference(self, tile, /, *, options):
+        return self.inference_batched([tile], options=options)[0]
+
+    def inference_batched(self, tiles, /, *, options):
+        self.calls.append((len(tiles), options))
+        return [
+            tile.assign(probabilities=variable("probabilities", self.values(tile), source=self.name)) for tile in tiles
+        ]
+
+    def values(self, tile):
+        values = self.bias + 0.2 * np.nan_to_num(tile.ndvi.values) ** 2
+        return np.where(tile.valid_data_mask.values, values, np.nan).astype("float32")
+
+
+def tile_of(inputs=FULL, shape=(12, 15), seed=0):
+    return example_tile([*inputs, "valid_data_mask"], shape=shape, seed=seed)
+
+
+@pytest.fixture
+def members():
+    return {"full": FakeModel("full", bias=0.1, inputs=FULL), "optical": FakeModel("optical", bias=0.6)}
+
+
+@pytest.fixture
+def fake_framework(monkeypatch):
+    """The framework ``fake`` is installed, the framework ``other`` is not."""
+    monkeypatch.setattr("darts_ensemble.ensemble.model_class", lambda name: {"fake": FakeModel}[name])
+
+
+def write_model(path, *, bias=0.2, inputs=OPTICAL, framework="fake"):
+    config = {
+        "model_framework": framework,
+        "model": {},
+        "input_combination": list(inputs),
+        "patch_size": 8,
+        "normalization": {name: {"offset": 0.0, "scale": 1.0, "clip": True} for name in inputs},
+    }
+    return write_checkpoint(path, Checkpoint(config, {"bias": torch.tensor(bias)}))
+
+
+def test_the_public_names():
+    assert darts_ensemble.__all__ == ["Ensemble"]
+    assert darts_ensemble.Ensemble is Ensemble
+    with pytest.raises(AttributeError, match="has no attribute 'Vote'"):
+        _ = darts_ensemble.Vote
+
+
+def test_importing_does_not_import_torch():
+    code = "import sys, darts_ensemble; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_ensemble_is_a_tile_model_and_can_be_a_member(members):
+    inner = Ensemble(members)
+    assert isinstance(inner, TileModel)
+    outer = Ensemble({"both": inner, "third": FakeModel("third", bias=0.4)})
+    assert outer.required_variables == (*FULL, "valid_data_mask")
+    tile = tile_of()
+    expected = (inner.inference(tile).probabilities.values + FakeModel("third", bias=0.4).values(tile)) / 2
+    np.testing.assert_allclose(outer.inference(tile).probabilities.values, expected, atol=1e-7)
+
+
+def test_contract(members):
+    ensemble = Ensemble(members)
+    result = assert_verb_contract(
+        ensemble.inference, tile_of(), adds=["probabilities"], needs=[*FULL, "valid_data_mask"]
+    )
+    assert result.probabilities.attrs["source"] == "mean of full, optical"
+    assert_verb_contract(
+        functools.partial(ensemble.inference, keep_members=True, keep_std=True),
+        tile_of(),
+        adds=["probabilities", "probabilities-full", "probabilities-optical", "probabilities_std"],
+        needs=FULL,
+    )
+
+
+def test_mean_and_spread(members):
+    tile = tile_of()
+    result = Ensemble(members).inference(tile, keep_members=True, keep_std=True)
+    both = np.stack([model.values(tile) for model in members.values()]).astype("float64")
+    np.testing.assert_allclose(result.probabilities.values, both.mean(0), atol=1e-7)
+    np.testing.assert_allclose(result.probabilities_std.values, both.std(0), atol=1e-7)
+    for name, model in members.items():
+        np.testing.assert_array_equal(result[f"probabilities-{name}"].values, model.values(tile))
+        assert result[f"probabilities-{name}"].attrs["source"] == name
+
+
+def test_weighted_mean_and_spread(members):
+    tile = tile_of()
+    ensemble = Ensemble(members, weights={"optical": 3, "full": 0.5})
+    result = ensemble.inference(tile, keep_std=True)
+    both = np.stack([model.values(tile) for model in members.values()]).astype("float64")
+    mean = np.average(both, axis=0, weights=[0.5, 3])
+    np.testing.assert_allclose(result.probabilities.values, mean, atol=1e-7)
+    std = np.sqrt(np.average((both - mean) ** 2, axis=0, weights=[0.5, 3]))
+    np.testing.assert_allclose(result.probabilities_std.values, std, atol=1e-7)
+    assert result.probabilities.attrs["source"] == "weighted mean of full (0.5), optical (3)"
+    assert dict(ensemble.weights) == {"full": 0.5, "optical": 3.0}
+
+
+def test_one_member_is_the_ensemble(members):
+    tile = tile_of()
+    result = Ensemble({"optical": members["optical"]}).inference(tile)
+    np.testing.assert_array_equal(result.probabilities.values, members["optical"].values(tile))
+
+
+def test_each_member_sees_all_tiles_at_once_with_the_options(members):
+    options = InferenceConfig(overlap_px=3)
+    Ensemble(members).inference_batched([tile_of(), tile_of(shape=(5, 6), seed=2)], options=options)
+    assert [model.calls for model in members.values()] == [[(2, options)], [(2, options)]]
+
+
+def test_required_variables_are_the_union_each_once(members):
+    assert Ensemble(members).required_variables == ("red", "ndvi", "slope", "tc_wetness", "valid_data_mask")
+    assert list(Ensemble(members).members) == ["full", "optical"]
+    assert Ensemble(members).name == "ensemble"
+
+
+def test_a_missing_variable_names_the_member_before_any_work(members):
+    tiles = [tile_of(), tile_of(OPTICAL)]
+    with pytest.raises(
+        MissingVariableError,
+        match=r"model 'full' of ensemble 'ensemble' needs 'slope', 'tc_wetness'; tile .*tcvis=.*dem=",
+    ):
+        Ensemble(members).inference_batched(tiles)
+    assert not any(model.calls for model in members.values())
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"full": 1, "optical": 1, "old": 1}, "expected weights for the members full, optical, but got one for old"),
+        ({"full": 1}, "expected a weight for each of full, optical, but optical has none"),
+        ({"full": 1, "optical": 0}, "expected the weight of 'optical' to be a number above 0, but got 0"),
+        ({"full": -1, "optical": 1}, "expected the weight of 'full' to be a number above 0, but got -1"),
+        ({"full": float("nan"), "optical": 1}, "a number above 0, but got nan"),
+        ({"full": float("inf"), "optical": 1}, "a number above 0, but got inf"),
+        ({"full": "1", "optical": 1}, "a number above 0, but got '1'"),
+        ({"full": True, "optical": 1}, "a number above 0, but got True"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(members, weights, message):
+    with pytest.raises(ConfigError, match=message):
+        Ensemble(members, weights=weights)
+
+
+def test_no_member_and_unusable_names_are_refused(members):
+    with pytest.raises(ConfigError, match="expected at least one member"):
+        Ensemble({})
+    with pytest.raises(ConfigError, match=r"without '/' for the members of an ensemble, but got \['a/b'\]"):
+        Ensemble({"a/b": members["full"]})
+    with pytest.raises(ConfigError, match=r"but got \[''\]"):
+        Ensemble({"": members["full"]})
+
+
+@pytest.mark.usefixtures("fake_framework")
+def test_a_folder_is_loaded_by_name(tmp_path):
+    write_model(tmp_path / "b.pt", bias=0.6)
+    write_model(tmp_path / "a.pt", bias=0.1, inputs=FULL)
+    (tmp_path / "readme.txt").write_text("not a model")
+    (tmp_path / ".darts-incomplete-1234-c.pt").write_text("not complete")
+    ensemble = Ensemble.load(tmp_path, device="cpu", weights={"a": 1, "b": 2})
+    assert list(ensemble.members) == ["a", "b"]
+    assert ensemble.members["a"].device == "cpu"
+    assert dict(ensemble.weights) == {"a": 1, "b": 2}
+    assert ensemble.required_variables == (*FULL, "valid_data_mask")
+
+
+@pytest.mark.usefixtures("fake_framework")
+def test_a_file_a_list_and_a_table(tmp_path):
+    first, second = write_model(tmp_path / "first.pt"), write_model(tmp_path / "more" / "second.pt")
+    assert list(Ensemble.load(first).members) == ["first"]
+    assert list(Ensemble.load(str(first)).members) == ["first"]
+    assert list(Ensemble.load([second.parent, first]).members) == ["second", "first"]
+    named = Ensemble.load({"x": second, "y": str(first)}, name="both")
+    assert [(name, model.name) for name, model in named.members.items()] == [("x", "x"), ("y", "y")]
+    assert named.name == "both"
+
+
+@pytest.mark.usefixtures("fake_framework")
+def test_two_files_of_one_name_are_refused(tmp_path):
+    write_model(tmp_path / "a" / "full.pt")
+    write_model(tmp_path / "b" / "full.pt")
+    with pytest.raises(ConfigError, match=r"'.*a/full.pt' and '.*b/full.pt' are both 'full': name them yourself"):
+        Ensemble.load([tmp_path / "a", tmp_path / "b"])
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="expected a model file or a folder at '.*nowhere', but there is none"):
+        Ensemble.load(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match=r"expected model files \(\*.pt\) in the folder .*, but found none"):
+        Ensemble.load(tmp_path)
+    for nothing in ([], {}):
+        with pytest.raises(CheckpointError, match="expected at least one model file, but got none"):
+            Ensemble.load(nothing)
+    with pytest.raises(CheckpointError, match="expected a model file at '.*absent.pt'"):
+        Ensemble.load({"absent": tmp_path / "absent.pt"})
+
+
+def test_a_framework_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    entry = importlib.metadata.EntryPoint("smp", "darts_segmentation.segmenter:Segmenter", models.MODEL_GROUP)
+    monkeypatch.setattr(models, "model_frameworks", lambda: {"smp": entry})
+    path = write_model(tmp_path / "m.pt", framework="other")
+    with pytest.raises(UnknownFrameworkError, match=r"model framework 'other' is not installed \(installed: smp\)"):
+        Ensemble.load(path)
+
+
+def test_segmentation_models_take_part(tmp_path):
+    """The installed framework, found by its entry point; members of different inputs and patch sizes."""
+    networks = pytest.importorskip("darts_segmentation.networks")
+    torch.manual_seed(0)
+    for name, inputs, patch in (("full", FULL, 64), ("optical", OPTICAL, 32)):
+        model = {"arch": "Unet", "encoder_name": "tu-test_resnet", "in_channels": len(inputs)}
+        config = {
+            "model_framework": "smp",
+            "model": model,
+            "input_combination": list(inputs),
+            "patch_size": patch,
+            "normalization": {each: {"offset": 0.0, "scale": 1e-2, "clip": True} for each in inputs},
+        }
+        write_checkpoint(tmp_path / f"{name}.pt", Checkpoint(config, networks.build_network(model).state_dict()))
+    ensemble = Ensemble.load(tmp_path, device="cpu")
+    tiles = [tile_of(shape=(70, 40)), tile_of(shape=(20, 90), seed=1)]
+    together = ensemble.inference_batched(tiles, options=InferenceConfig(overlap_px=8, batch_size=2), keep_members=True)
+    for tile, result in zip(tiles, together, strict=True):
+        pair = result[["probabilities-full", "probabilities-optical"]].to_dataarray().mean("variable", skipna=False)
+        np.testing.assert_allclose(result.probabilities.values, pair.values, atol=1e-7)
+        alone = ensemble.inference(tile, options=InferenceConfig(overlap_px=8, batch_size=2), keep_members=True)
+        xr.testing.assert_identical(result, alone)
