@@ -9,6 +9,7 @@ import recipe
 import xarray as xr
 
 from darts_preprocessing import preprocess
+from darts_utils.inference.normalization import network_input, parse_normalization
 from darts_utils.synthetic import SceneSpec, SyntheticScene
 
 IGNORE = 255
@@ -26,21 +27,14 @@ def label_of(scene: SyntheticScene, tile: xr.Dataset) -> np.ndarray:
     return np.where(tile.quality_data_mask.values, label, IGNORE).astype("uint8")
 
 
-def _normalised(tile: xr.Dataset) -> np.ndarray:
-    """``(C, y, x)`` float16 network inputs of the full model; the optical model reads the first channels."""
-    channels = []
-    for name in recipe.INPUTS["full"]:
-        rule = recipe.NORMALIZATION[name]
-        scaled = (tile[name].values.astype("float32") - rule["offset"]) * rule["scale"]
-        channels.append(np.nan_to_num(np.clip(scaled, 0, 1), nan=0))
-    return np.stack(channels).astype("float16")
-
-
 def _store(job: tuple[SceneSpec, Path]) -> Path:
     spec, path = job
     scene = spec.make()
     tile = preprocessed(scene)
-    np.savez(path, inputs=_normalised(tile), label=label_of(scene, tile))
+    # The channels of the optical model are the first ones of the full model.
+    rules = parse_normalization({"normalization": recipe.NORMALIZATION}, variables=recipe.INPUTS["full"])
+    inputs = network_input(tile, normalization=rules).astype("float16")
+    np.savez(path, inputs=inputs, label=label_of(scene, tile))
     return path
 
 

@@ -104,7 +104,9 @@ def train_one(name: str, train: Samples, validation: Samples, *, schedule: recip
     network = build_network(recipe.network_config(name)).to(memory_format=torch.channels_last)
     crops = Crops(train, channels=len(inputs), crop_px=schedule.crop_px, seed=recipe.SEED)
     optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total_steps=schedule.steps, pct_start=0.15)
+    plan = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, schedule.learning_rate, total_steps=schedule.steps, pct_start=0.15
+    )
     running = 0.0
     for step in range(1, schedule.steps + 1):
         x, y = crops.batch(schedule.batch_size)
@@ -119,7 +121,11 @@ def train_one(name: str, train: Samples, validation: Samples, *, schedule: recip
         running += loss.item()
         if step % 500 == 0 or step == schedule.steps:
             since = time.perf_counter() - start
-            iou = validation_iou(network, validation, len(inputs)) if step % 2000 == 0 or step == schedule.steps else float("nan")
+            iou = (
+                validation_iou(network, validation, len(inputs))
+                if step % 2000 == 0 or step == schedule.steps
+                else float("nan")
+            )
             print(f"{name}: step {step}, loss {running / 500:.4f}, validation IoU {iou:.3f}, {since:.0f} s", flush=True)
             running = 0.0
             if step % 2000 == 0:
@@ -127,7 +133,9 @@ def train_one(name: str, train: Samples, validation: Samples, *, schedule: recip
     save(name, network, out, schedule=schedule, seconds=time.perf_counter() - start, iou=iou, steps=schedule.steps)
 
 
-def save(name: str, network: torch.nn.Module, out: Path, *, schedule: recipe.Schedule, seconds: float, iou: float, steps: int) -> None:
+def save(
+    name: str, network: torch.nn.Module, out: Path, *, schedule: recipe.Schedule, seconds: float, iou: float, steps: int
+) -> None:
     """Write checkpoint and record."""
     record = {
         "command": recipe.COMMAND,
@@ -184,7 +192,9 @@ def main() -> None:
         np.savez(Path(folder) / "index.npz", train=[s.seed for s in train], validation=[s.seed for s in validation])
         print(f"{len(train)} training scenes made in {time.perf_counter() - start:.0f} s", flush=True)
         context = get_context("spawn")
-        runs = [context.Process(target=_process, args=(name, folder, str(options.out), schedule)) for name in options.models]
+        runs = [
+            context.Process(target=_process, args=(name, folder, str(options.out), schedule)) for name in options.models
+        ]
         for run in runs:
             run.start()
         for run in runs:
