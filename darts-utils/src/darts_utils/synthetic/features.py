@@ -162,7 +162,7 @@ def paint_ridges_and_burns(painting: Painting) -> None:
 
 def _cover_with(painting: Painting, where: NDArray[np.bool_], name: str, texture: Field) -> None:
     """Disturb a region piece by piece: each connected piece has a surface of its own."""
-    labels, count = scipy.ndimage.label(where & ~painting.taken)
+    labels, _ = scipy.ndimage.label(where & ~painting.taken)
     for number, window in enumerate(scipy.ndimage.find_objects(labels), start=1):
         piece = labels[window] == number
         painting.surface.disturb(window, piece.astype("float64"), Disturbance.draw(painting.rng), texture[window])

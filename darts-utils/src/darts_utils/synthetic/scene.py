@@ -99,7 +99,7 @@ def synthetic_scene(
     rng = np.random.default_rng([WORLD_VERSION, seed])
     grid = _scene_grid(shape, resolution_m, crs, center_lonlat_deg)
     world = grid.pad(int(np.ceil(config.margin_m / resolution_m)))
-    terrain = make_terrain(rng, tuple(world.shape), resolution_m=resolution_m, config=config.terrain)
+    terrain = make_terrain(rng, (world.shape[0], world.shape[1]), resolution_m=resolution_m, config=config.terrain)
     painting = _painted(rng, terrain, resolution_m, config, lookalikes=lookalikes)
     elevation = terrain.elevation_m - scipy.ndimage.gaussian_filter(painting.surface.sinking_m, 1.5 / resolution_m)
     core = tuple(slice(pad, pad + size) for pad, size in zip(_pads(world, grid), shape, strict=True))
@@ -222,7 +222,7 @@ def _image(
     reflectance = scipy.ndimage.gaussian_filter(reflectance, (0, 0.35, 0.35))[(slice(None), *core)]
     sky = make_sky(
         rng,
-        tuple(grid.shape),
+        (grid.shape[0], grid.shape[1]),
         resolution_m=painting.resolution_m,
         sun_azimuth_deg=sun_azimuth_deg,
         sun_elevation_deg=sun_elevation_deg,

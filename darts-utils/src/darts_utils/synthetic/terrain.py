@@ -124,8 +124,9 @@ def _lakes(
     )
     flat = blobs - 6.0 * steepness / max(float(np.median(steepness)), 1e-6) / 4.0
     flat[river_distance_m < 120.0] = -np.inf
-    lake: Mask = flat > threshold_for_share(flat, share)
-    return scipy.ndimage.binary_opening(lake, iterations=max(1, round(12.0 / resolution_m)))
+    low = flat > threshold_for_share(flat, share)
+    lake: Mask = scipy.ndimage.binary_opening(low, iterations=max(1, round(12.0 / resolution_m)))
+    return lake
 
 
 def _flatten_water(elevation: Field, lake: Mask, resolution_m: float) -> Field:

@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 
 from darts_utils.files import atomic_path
 from darts_utils.synthetic.scene import SyntheticScene
-from darts_utils.tiles import geobox_of
+from darts_utils.tiles import geobox_of, tile_id
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
 
 _DEM_NODATA = -9999.0
@@ -71,7 +71,7 @@ def write_planetscope_scene(scene: SyntheticScene, out_dir: str | os.PathLike[st
         OutputError: The folder cannot be written.
     """
     tile = scene.tile
-    name = tile.attrs["tile_id"]
+    name = tile_id(tile)
     folder = Path(out_dir) / name
     grid = geobox_of(tile)
     _write_raster(folder / f"{name}_3B_udm2.tif", _udm2(tile), grid, names=_UDM2_BANDS)
@@ -102,7 +102,7 @@ def write_sentinel2_scene(scene: SyntheticScene, out_dir: str | os.PathLike[str]
         OutputError: The folder cannot be written.
     """
     tile = scene.tile
-    name = tile.attrs["tile_id"]
+    name = tile_id(tile)
     folder = Path(out_dir) / name
     grid = geobox_of(tile)
     classes = tile.s2_scl.values[None, ::2, ::2]
