@@ -1,0 +1,106 @@
+"""The ``darts`` command line: composed, when it is asked, of the commands that the installed packages announce.
+
+A package announces a command in the entry-point group ``darts.cli``: the key is the command's name, the value a function
+with typer's annotations. The module of the function must be cheap to import, because ``darts --help`` imports it for the
+first line of its docstring; what is heavy is imported in the function's body.
+"""
+
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+from darts_utils.errors import DartsError
+from darts_utils.logging import configure_logging
+
+COMMAND_GROUP = "darts.cli"
+"""Entry-point group of commands."""
+
+EXIT_WRONG_USAGE = 2
+"""Exit code of everything that stops a command: wrong options, a bad configuration, an output that cannot be written."""
+
+
+class CommandGroup(TyperGroup):
+    """Commands found through entry points, imported when they are needed; errors in one line."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        """Names of the installed commands, in alphabetical order."""
+        return sorted(command_entry_points())
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+        """Import the function of a command and wrap it; None where no package announces it."""
+        entry = command_entry_points().get(cmd_name)
+        if entry is None:
+            return None
+        program = typer.Typer(add_completion=False, rich_markup_mode=None)
+        program.command(cmd_name)(_function_of(entry))
+        return typer.main.get_command(program)
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Run the command line; expected errors become one line on standard error and an exit code."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(arguments, *rest, **{**options, "standalone_mode": False})
+        except (DartsError, TyperException) as error:
+            if "--debug" in arguments:
+                raise
+            _fail(str(error) if isinstance(error, DartsError) else error.format_message())
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def command_entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+    """Installed commands: name → entry point of the function."""
+    return {entry.name: entry for entry in importlib.metadata.entry_points(group=COMMAND_GROUP)}
+
+
+def _function_of(entry: importlib.metadata.EntryPoint) -> Any:
+    """The function of a command; one that reports the damage where its package is broken, so that the others work."""
+    try:
+        return entry.load()
+    except (ImportError, AttributeError) as error:
+        message = f"command {entry.name!r} is provided by {entry.value!r}, which cannot be imported ({error}): reinstall it"
+
+    def broken() -> None:
+        _fail(message)
+
+    broken.__doc__ = "(cannot be imported)"
+    return broken
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"darts: error: {' '.join(message.split())}", err=True)
+    sys.exit(EXIT_WRONG_USAGE)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"darts {importlib.metadata.version('darts-nextgen')}")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=CommandGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def darts(
+    context: typer.Context,
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Log details and timings, and show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Map retrogressive thaw slumps in satellite images of the Arctic."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(EXIT_WRONG_USAGE)
+    configure_logging(debug=debug)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app()

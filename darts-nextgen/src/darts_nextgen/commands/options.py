@@ -1,0 +1,69 @@
+"""Options of the command line to a configuration."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from darts_nextgen.pipeline.config import SECTIONS, RunConfig, parse_config, section_keys
+from darts_nextgen.pipeline.runfiles import absolute_paths, read_table
+from darts_preprocessing.loading import parse_bands
+from darts_utils.errors import ConfigError
+
+
+def config_of(options: Mapping[str, Any], *, file: Path | None) -> RunConfig:
+    """Merge a configuration file and the options of the command line, which count more.
+
+    Args:
+        options: Name of each option → value; None: not given.
+        file: TOML file, if there is one.
+
+    Raises:
+        ConfigError: The file cannot be read, or something in it or on the command line is wrong.
+    """
+    given = _parsed({name: value for name, value in options.items() if value is not None})
+    table: dict[str, Any] = {} if file is None else read_table(file)
+    if "scene" in given or "scenes" in given:  # other scenes than those of the file, not more
+        for name in ("scene", "scenes"):
+            table.pop(name, None)
+    return parse_config(_merged(table, absolute_paths(_sectioned(given), folder=Path.cwd())))
+
+
+def _parsed(given: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: [str(path) for path in value] if name in {"scene", "models"} else value for name, value in given.items()}
+    values |= {name: str(value) for name, value in values.items() if isinstance(value, Path)}
+    if "bands" in values:
+        try:
+            values["bands"] = parse_bands(values["bands"])
+        except ValueError as error:
+            raise ConfigError(f"--bands: {error}") from error
+    if "weights" in values:
+        values["weights"] = _parse_weights(values["weights"])
+    if "products" in values:
+        values["products"] = [name.strip() for name in values["products"].split(",")]
+    return values
+
+
+def _parse_weights(text: str) -> dict[str, float]:
+    pairs = [part.strip().rpartition("=") for part in text.split(",")]
+    try:
+        return {name: float(number) for name, _, number in pairs}
+    except ValueError as error:
+        raise ConfigError(f"--weights: expected names and numbers like full=2,optical=1, but got {text!r}") from error
+
+
+def _sectioned(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the options of a section into its table; their names are unique over all sections."""
+    table = dict(given)
+    for section in SECTIONS:
+        rows = {name: table.pop(name) for name in section_keys(section) if name in table}
+        if rows:
+            table[section] = rows
+    return table
+
+
+def _merged(table: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**table, **given}
+    for section in SECTIONS:
+        if isinstance(table.get(section), Mapping) and section in given:
+            merged[section] = {**table[section], **given[section]}
+    return merged

@@ -1,0 +1,92 @@
+"""``darts run``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    context: typer.Context,
+    *,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of options; what is given on the command line counts more.")
+    ] = None,
+    scene: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Scene folder or GeoTIFF; repeat for more.")
+    ] = None,
+    scenes: Annotated[
+        str | None, typer.Option(metavar="GLOB_OR_LIST", help="Quoted pattern, or a .txt file with a path per line.")
+    ] = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE_OR_DIR", help="Model file, or folder of *.pt; repeat for an ensemble."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="NAME=NUMBER,...", help="Weight of each model in the mean; all the same if not given.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the results; existing ones are replaced.")] = None,
+    dem: Annotated[Path | None, typer.Option(metavar="PATH", help="Elevation model, as ArcticDEM has it.")] = None,
+    tcvis: Annotated[Path | None, typer.Option(metavar="PATH", help="Tasseled-cap trends, as TCVIS has them.")] = None,
+    bands: Annotated[
+        str | None, typer.Option(metavar="BAND=NUMBER,...", help="Bands of GeoTIFFs: blue=1,green=2,red=3,nir=7.")
+    ] = None,
+    reflectance_scale: Annotated[float | None, typer.Option(help="Reflectance of one count of a GeoTIFF.")] = None,
+    reflectance_offset: Annotated[float | None, typer.Option(help="Reflectance of the count 0 of a GeoTIFF.")] = None,
+    sentinel2_offset_dn: Annotated[
+        int | None, typer.Option(help="Count of reflectance 0 in Sentinel-2 folders: 1000 from baseline 04.00 on, else 0.")
+    ] = None,
+    sensor: Annotated[str | None, typer.Option(help="Sensor of scenes that do not say it.")] = None,
+    date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Date of scenes that do not say it.")] = None,
+    device: Annotated[str | None, typer.Option(help="Where the networks run: auto, cpu, cuda, cuda:N.")] = None,
+    tpi_outer_radius_m: Annotated[float | None, typer.Option(help="Radius of the relative elevation, metres.")] = None,
+    tpi_inner_radius_m: Annotated[float | None, typer.Option(help="Its inner radius; 0 is a disc, above an annulus.")] = None,
+    overlap_px: Annotated[int | None, typer.Option(help="Overlap of neighbouring patches.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Patches in one call of a network.")] = None,
+    padding_px: Annotated[int | None, typer.Option(help="Mirrored border around a tile; 0 adds none.")] = None,
+    ramp: Annotated[str | None, typer.Option(help="Blending of patches: open or closed.")] = None,
+    patch_px: Annotated[int | None, typer.Option(help="Edge length of a patch; each model's own if not given.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="A slump is where the probability is above this.")] = None,
+    mask: Annotated[str | None, typer.Option(help="Which pixels are trusted: quality, valid or none (all).")] = None,
+    radius_px: Annotated[int | None, typer.Option(help="How far missing data make their surroundings unsure.")] = None,
+    edge_px: Annotated[int | None, typer.Option(help="Width of the border that is not trusted.")] = None,
+    min_object_px: Annotated[int | None, typer.Option(help="Smaller slumps are dropped.")] = None,
+    edge_objects: Annotated[str | None, typer.Option(help="Slumps that leave the trusted area: drop or keep.")] = None,
+    keep_members: Annotated[
+        bool | None, typer.Option("--keep-members/--no-keep-members", help="Write what each model says, too.")
+    ] = None,
+    products: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="What to write, such as probabilities,prediction_segments,stac.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print the effective configuration, and stop.")
+    ] = False,
+) -> None:
+    """Map the thaw slumps of scenes.
+
+    For each scene, DIR/<tile>/ receives rasters, polygons, a thumbnail and a STAC item; DIR/results.parquet says what became
+    of every scene, DIR/run.toml is the effective configuration: `darts run --config DIR/run.toml` does the same again.
+    A scene that cannot be mapped never stops the others. Defaults are those that --dry-run prints.
+
+    Exit codes: 0 all scenes are mapped, 1 some failed, 2 wrong usage.
+    """
+    from darts_nextgen.commands.options import config_of
+    from darts_nextgen.commands.progress import follow
+    from darts_nextgen.pipeline.local import run_local
+    from darts_nextgen.pipeline.plan import plan_run
+    from darts_nextgen.pipeline.runfiles import config_toml
+
+    options = {name: value for name, value in context.params.items() if name not in {"config", "dry_run"}}
+    run_config = config_of(options, file=config)
+    if dry_run:
+        plan_run(run_config)
+        typer.echo(config_toml(run_config), nl=False)
+        return
+    with follow() as progress:
+        report = run_local(run_config, progress=progress)
+    for row in report.failed:
+        typer.echo(f"failed: {row.scene} ({row.failed_stage}): {row.error}", err=True)
+    typer.echo(
+        f"{len(report.done)} of {len(report.rows)} scenes mapped, thaw slumps: {report.objects}; see {report.table}"
+    )
+    raise typer.Exit(report.exit_code)

@@ -1,0 +1,180 @@
+"""Every option of a run in one frozen dataclass; the options of the single steps are the packages' own dataclasses."""
+
+import dataclasses
+import datetime as dt
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from darts_export import export_tile
+from darts_export.config import ExportConfig
+from darts_nextgen.pipeline.tables import check_keys, parse_table, plain_table
+from darts_postprocessing import PostprocessingConfig, postprocess
+from darts_postprocessing.checks import check_edge_objects, check_mask_name, check_pixels, check_threshold
+from darts_preprocessing import PreprocessingConfig, preprocess
+from darts_preprocessing.loading.geotiff import DEFAULT_OFFSET, DEFAULT_SCALE, checked_bands
+from darts_utils.errors import ConfigError
+from darts_utils.inference.config import InferenceConfig
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a run does; each field is a key of ``run.toml`` and an option of ``darts run``.
+
+    Raises:
+        ConfigError: There is no scene or no model, or an option makes no sense; the message names the key.
+
+    Examples:
+        >>> config = RunConfig(scene=(Path("scene.tif"),), models=(Path("optical.pt"),), out=Path("results"))
+        >>> config.postprocessing.threshold
+        0.5
+    """
+
+    models: tuple[Path, ...]
+    """Model files, and folders of model files; several models are averaged."""
+    out: Path
+    """Folder of the results."""
+    scene: tuple[Path, ...] = ()
+    """Scene folders and GeoTIFFs, one by one; each must exist."""
+    scenes: str | None = None
+    """Many scenes: a glob pattern, or the name of a ``.txt`` file with one path per line."""
+    bands: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Which band of a GeoTIFF is what, from 1: ``{"blue": 1, "green": 2, "red": 3, "nir": 7}``."""
+    reflectance_scale: float = DEFAULT_SCALE
+    """Reflectance of one count of a GeoTIFF."""
+    reflectance_offset: float = DEFAULT_OFFSET
+    """Reflectance of the count 0 of a GeoTIFF."""
+    sentinel2_offset_dn: int | None = None
+    """Count of reflectance 0 in Sentinel-2 folders, whose files do not say it: 0 or 1000; None: not known."""
+    sensor: str | None = None
+    """Sensor of scenes that do not say it."""
+    date: str | None = None
+    """Date ``YYYY-MM-DD`` of scenes that do not say it."""
+    dem: Path | None = None
+    """Elevation model (ArcticDEM GeoTIFF or VRT)."""
+    tcvis: Path | None = None
+    """Tasseled-cap trends (TCVIS GeoTIFF or VRT)."""
+    device: str = "auto"
+    """Where the networks run: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"``."""
+    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """Weight of each model in the mean, by the name of its file without suffix; empty: all the same."""
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+    """Options of `darts_preprocessing.preprocess`."""
+    inference: InferenceConfig = InferenceConfig()
+    """Options of the sliding window."""
+    postprocessing: PostprocessingConfig = PostprocessingConfig()
+    """Options of `darts_postprocessing.postprocess`."""
+    export: ExportConfig = ExportConfig()
+    """Options of `darts_export.export_tile`."""
+
+    def __post_init__(self) -> None:
+        if not self.scene and self.scenes is None:
+            raise ConfigError("expected scenes to map, but got none: add --scene PATH or --scenes GLOB_OR_LIST")
+        if not self.models:
+            raise ConfigError("expected at least one model, but got none: add --models FILE_OR_DIR")
+        _check_sections(self)
+        _check_scene_options(self)
+        radii = self.preprocessing
+        if not 0 <= radii.tpi_inner_radius_m < radii.tpi_outer_radius_m:
+            raise ConfigError(
+                "expected 0 <= preprocessing.tpi_inner_radius_m < preprocessing.tpi_outer_radius_m, but got "
+                f"{radii.tpi_inner_radius_m} and {radii.tpi_outer_radius_m}"
+            )
+        _check_postprocessing(self.postprocessing)
+
+
+SECTIONS: Mapping[str, Callable[..., Any] | None] = MappingProxyType(
+    {"preprocessing": preprocess, "inference": None, "postprocessing": postprocess, "export": export_tile}
+)
+"""The sections of a configuration and the verb that takes the options of each; inference takes its dataclass whole."""
+
+
+def section_keys(section: str) -> tuple[str, ...]:
+    """The keys of a section: those fields of its dataclass that its verb takes.
+
+    Examples:
+        >>> section_keys("preprocessing")
+        ('tpi_outer_radius_m', 'tpi_inner_radius_m')
+    """
+    kind = type(RunConfig.__dataclass_fields__[section].default)
+    names = [row.name for row in dataclasses.fields(kind)]
+    verb = SECTIONS[section]
+    return tuple(name for name in names if verb is None or name in inspect.signature(verb).parameters)
+
+
+def section_options(config: RunConfig, section: str) -> dict[str, Any]:
+    """The options of a section, as keyword arguments of its verb."""
+    values = getattr(config, section)
+    return {name: getattr(values, name) for name in section_keys(section)}
+
+
+def parse_config(table: Mapping[str, object]) -> RunConfig:
+    """Build a configuration from a table, as a TOML file or the command line gives it.
+
+    Args:
+        table: Keys are the fields of `RunConfig`; sections are tables of their own.
+
+    Raises:
+        ConfigError: Names the unknown key and the nearest valid one, or the key whose value is wrong.
+
+    Examples:
+        >>> parse_config({"scene": ["a.tif"], "models": ["m.pt"], "out": "results", "devise": "cpu"})
+        Traceback (most recent call last):
+        darts_utils.errors.ConfigError: unknown key 'devise' in the configuration: did you mean 'device'?
+    """
+    for section in SECTIONS:
+        rows = table.get(section)
+        if isinstance(rows, Mapping):
+            check_keys(rows, section_keys(section), where=f"[{section}]")
+    return parse_table(RunConfig, table)
+
+
+def config_table(config: RunConfig) -> dict[str, Any]:
+    """The table of plain data that `parse_config` turns back into an equal configuration."""
+    table = plain_table(config)
+    for section in SECTIONS:
+        table[section] = {key: value for key, value in table[section].items() if key in section_keys(section)}
+    return table
+
+
+def _check_sections(config: RunConfig) -> None:
+    """Refuse options that would have no effect: the verb does not take them."""
+    for section in SECTIONS:
+        values = getattr(config, section)
+        for row in dataclasses.fields(values):
+            if row.name not in section_keys(section) and getattr(values, row.name) != row.default:
+                raise ConfigError(
+                    f"{section}.{row.name} is not an option of a run, but got {getattr(values, row.name)!r}: "
+                    f"expected one of {', '.join(section_keys(section))}"
+                )
+
+
+def _check_scene_options(config: RunConfig) -> None:
+    try:
+        if config.bands:
+            checked_bands(config.bands)
+        if config.date is not None:
+            dt.date.fromisoformat(config.date)
+    except ValueError as error:
+        raise ConfigError(f"{'bands' if config.date is None else 'date'}: {error}") from error
+    if not (math.isfinite(config.reflectance_scale) and config.reflectance_scale > 0):
+        raise ConfigError(f"reflectance_scale must be a finite number above 0, but got {config.reflectance_scale}")
+    if not math.isfinite(config.reflectance_offset):
+        raise ConfigError(f"reflectance_offset must be a finite number, but got {config.reflectance_offset}")
+    if config.sentinel2_offset_dn not in (None, 0, 1000):
+        raise ConfigError(f"sentinel2_offset_dn must be 0 or 1000, but got {config.sentinel2_offset_dn}")
+
+
+def _check_postprocessing(options: PostprocessingConfig) -> None:
+    try:
+        check_threshold(options.threshold)
+        check_mask_name(options.mask)
+        check_edge_objects(options.edge_objects)
+        for name in ("radius_px", "edge_px", "min_object_px"):
+            check_pixels(name, getattr(options, name))
+    except ValueError as error:
+        raise ConfigError(f"[postprocessing]: {error}") from error

@@ -1,0 +1,152 @@
+"""The runtime of this process: one tile after the other through the stages, each tile failing for itself."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+
+from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.plan import plan_run
+from darts_nextgen.pipeline.report import RESULTS_FILE, RunReport, TileRow, describe_error, write_report
+from darts_nextgen.pipeline.runfiles import RUN_FILE, write_config
+from darts_nextgen.pipeline.stages import run_stages
+from darts_nextgen.pipeline.tasks import SceneTask
+from darts_utils.errors import DartsWarning
+from darts_utils.logging import get_logger, log_tile, timed
+
+_logger = get_logger(__name__)
+
+WRITE_EVERY_SECONDS = 5.0
+"""The results table on disk is brought up to date when it is older than this."""
+
+NamedStep = tuple[str, Callable[[Any], Any]]
+"""A stage's name and what it made."""
+
+
+class Progress(Protocol):
+    """Told at the start of a run and after each tile."""
+
+    def __call__(self, row: TileRow | None, *, finished: int, total: int) -> None:
+        """Take note.
+
+        Args:
+            row: What became of the tile that has just ended; None at the start.
+            finished: Number of tiles that have ended.
+            total: Number of tiles of the run.
+        """
+        ...
+
+
+def log_progress(row: TileRow | None, *, finished: int, total: int) -> None:
+    """Write one log line for each tile."""
+    if row is None:
+        _logger.info("scenes to map: %d", total)
+    elif row.status == "failed":
+        _logger.error("%d/%d %s failed in %s: %s", finished, total, row.tile_id, row.failed_stage, row.error)
+    else:
+        seconds = sum(row.seconds.values())
+        _logger.info("%d/%d %s done in %.1f s, thaw slumps: %d", finished, total, row.tile_id, seconds, row.objects)
+
+
+def run_local(config: RunConfig, *, progress: Progress = log_progress) -> RunReport:
+    """Map the scenes of a run in this process.
+
+    Args:
+        config: The run.
+        progress: Told how far the run is.
+
+    Returns:
+        What became of each tile. The results are in ``<out>/<tile_id>/``, the report in ``<out>/results.parquet``, the
+        configuration in ``<out>/run.toml``.
+
+    Raises:
+        ConfigError: The run makes no sense as a whole, see `darts_nextgen.pipeline.plan.plan_run`; nothing has been written.
+        CheckpointError: A model file cannot be used; nothing has been written.
+        UnknownFrameworkError: No installed package provides a model's framework; nothing has been written.
+        DeviceError: A named device is not there; nothing has been written.
+        OutputError: Configuration or report cannot be written.
+
+    Notes:
+        A scene that cannot be mapped is a row of the report, and the others go on. All scenes are mapped, also those that
+        an earlier run has mapped into the same folder: their files are replaced one by one, each when its successor is
+        complete. A run that is interrupted leaves a valid table, in which the scenes that were not run are pending.
+    """
+    plan = plan_run(config)
+    write_config(config, config.out / RUN_FILE)
+    stages = run_stages(config, features=plan.features, models=lambda: plan.ensemble)
+    return _run_tasks(plan.tasks, [(stage.name, stage.make()) for stage in stages], config=config, progress=progress)
+
+
+def _run_tasks(
+    tasks: Sequence[SceneTask], steps: Sequence[NamedStep], *, config: RunConfig, progress: Progress
+) -> RunReport:
+    table = config.out / RESULTS_FILE
+    rows = [TileRow(task.tile_id, task.path) for task in tasks]
+    write_report(rows, table)
+    progress(None, finished=0, total=len(rows))
+    written = time.monotonic()
+    try:
+        for index, task in enumerate(tasks):
+            rows[index] = run_task(task, steps)
+            if time.monotonic() - written > WRITE_EVERY_SECONDS:
+                write_report(rows, table)
+                written = time.monotonic()
+            progress(rows[index], finished=index + 1, total=len(rows))
+    finally:
+        write_report(rows, table)
+    return RunReport(tuple(rows), table)
+
+
+def run_task(task: SceneTask, steps: Sequence[NamedStep]) -> TileRow:
+    """Take one scene through all steps; the boundary at which everything that goes wrong becomes a row.
+
+    Args:
+        task: The scene.
+        steps: Name of each stage and its step, in order.
+    """
+    with log_tile(task.tile_id):
+        with _collected_warnings() as notes:
+            row = _run_steps(task, steps)
+        for note in notes:
+            _logger.warning("%s", note)
+    return replace(row, warnings=tuple(notes))
+
+
+def _run_steps(task: SceneTask, steps: Sequence[NamedStep]) -> TileRow:
+    seconds: dict[str, float] = {}
+    passed: Any = task
+    for name, step in steps:
+        try:
+            with timed(name, logger=_logger) as timing:
+                passed = step(passed)
+        except Exception as error:  # noqa: BLE001 - a broken scene must never stop the others
+            _logger.debug("traceback of the failure in %s", name, exc_info=True)
+            return TileRow(
+                task.tile_id,
+                task.path,
+                status="failed",
+                failed_stage=name,
+                error=describe_error(error),
+                seconds={**seconds, name: timing.seconds},
+            )
+        seconds[name] = timing.seconds
+    return TileRow(
+        task.tile_id, task.path, status="done", objects=passed.objects, seconds=seconds, products=passed.products
+    )
+
+
+@contextmanager
+def _collected_warnings() -> Iterator[list[str]]:
+    """Collect what the packages warn of, each once, and let all other warnings go their way."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DartsWarning)
+        yield notes
+    for warning in caught:
+        if issubclass(warning.category, DartsWarning):
+            notes.append(" ".join(str(warning.message).split()))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    notes[:] = dict.fromkeys(notes)

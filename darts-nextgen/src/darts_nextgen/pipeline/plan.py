@@ -1,0 +1,58 @@
+"""What a run is going to do: everything that can be found out, and refused, before the first tile."""
+
+from dataclasses import dataclass
+
+from darts_ensemble import Ensemble
+from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.requirements import required_features
+from darts_nextgen.pipeline.stages import load_models
+from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
+from darts_utils.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run that may start."""
+
+    config: RunConfig
+    """The run."""
+    tasks: tuple[SceneTask, ...]
+    """Its scenes, in order."""
+    ensemble: Ensemble
+    """Its models, loaded."""
+    features: tuple[str, ...]
+    """The features that preprocessing makes."""
+
+
+def plan_run(config: RunConfig) -> RunPlan:
+    """Find the scenes, load the models, and check that everything fits together; writes nothing.
+
+    Raises:
+        ConfigError: A scene, an elevation model or trends are not where they should be, two scenes have the same tile id,
+            a GeoTIFF comes without ``bands``, the sliding window does not fit a model, or a model or a product needs what
+            the run cannot make.
+        CheckpointError: A model file cannot be used.
+        UnknownFrameworkError: No installed package provides a model's framework.
+        DeviceError: A named device is not there.
+    """
+    tasks = tuple(scene_tasks(config))
+    _check_files(config, tasks)
+    ensemble = load_models(config)
+    models = {name: model.required_variables for name, model in ensemble.members.items()}
+    features = required_features(config, models=models)
+    try:
+        ensemble.inference_batched([], options=config.inference)  # looks at the options, and has nothing to do
+    except ValueError as error:
+        raise ConfigError(f"[inference]: {error}") from error
+    return RunPlan(config, tasks, ensemble, features)
+
+
+def _check_files(config: RunConfig, tasks: tuple[SceneTask, ...]) -> None:
+    for option, path in (("--dem", config.dem), ("--tcvis", config.tcvis)):
+        if path is not None and not path.is_file():
+            raise ConfigError(f"expected a raster at '{path}' ({option}), but there is none: check the path")
+    files = [task.path for task in tasks if task.path.is_file()]
+    if files and not config.bands:
+        raise ConfigError(
+            f"'{files[0]}' is a file, whose bands must be named: add --bands, for example blue=1,green=2,red=3,nir=4"
+        )

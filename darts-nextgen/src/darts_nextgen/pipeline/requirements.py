@@ -1,0 +1,92 @@
+"""Whether a run can make what its models and products need, found out before any work."""
+
+import difflib
+from collections.abc import Collection, Mapping
+
+from darts_export.products import PRODUCTS, Product, product
+from darts_nextgen.pipeline.config import RunConfig
+from darts_preprocessing import FEATURES
+from darts_utils.errors import ConfigError, TileContractError
+from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS, VARIABLES
+
+OPTICAL_FEATURES = ("ndvi",)
+"""Features that need nothing but the scene; those that are neither these nor the trends need an elevation model."""
+
+
+def required_features(config: RunConfig, *, models: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """Decide which features preprocessing makes: those that a model or a product needs.
+
+    Args:
+        config: The run.
+        models: Name of each model → its ``required_variables``.
+
+    Returns:
+        Names of features, in the order of `darts_preprocessing.FEATURES`.
+
+    Raises:
+        ConfigError: A model or a product needs what the run cannot make; names it, the variables and the option to add.
+    """
+    on_request = _on_request(config, models=models)
+    provided = _always_there().union(*(names for option, names in on_request.items() if option is None))
+    for name, variables in models.items():
+        _check(f"model {name!r}", variables, provided, on_request, otherwise="choose a model that needs less")
+    wanted = {variable for variables in models.values() for variable in variables}
+    for name in config.export.products:
+        row = _product(name, provided)
+        needed = (*row.needs, *(row.needs_any if not provided & set(row.needs_any) else ()))
+        _check(f"product {name!r}", needed, provided, on_request, otherwise="leave the product out")
+        wanted |= {*row.needs, *(variable for variable in row.needs_any if variable in provided)}
+    return tuple(name for name in FEATURES if name in wanted)
+
+
+def _always_there() -> set[str]:
+    """What every tile has in the end, and the sensor masks, which depend on the scene."""
+    made = {name for name, row in VARIABLES.items() if row.stage != "preprocessing" or row.dtype == "bool"}
+    return made | {*OPTICAL_BANDS, *OPTICAL_FEATURES}
+
+
+def _on_request(config: RunConfig, *, models: Collection[str]) -> dict[str | None, set[str]]:
+    """Option that is not set → the variables that it would bring; those of the options that are set under None."""
+    per_model = [name for name, row in VARIABLES.items() if row.per_model]
+    rows = [
+        ("--tcvis PATH", config.tcvis is not None, set(TCVIS_BANDS)),
+        ("--dem PATH", config.dem is not None, set(FEATURES) - {*TCVIS_BANDS, *OPTICAL_FEATURES}),
+        ("--keep-members", config.postprocessing.keep_members, {f"{name}-{m}" for name in per_model for m in models}),
+    ]
+    table: dict[str | None, set[str]] = {None: set()}
+    for option, is_set, names in rows:
+        table.setdefault(None if is_set else option, set()).update(names)
+    return table
+
+
+def _product(name: str, provided: Collection[str]) -> Product:
+    try:
+        row = product(name)
+    except TileContractError as error:
+        raise ConfigError(f"export.products: {error}") from error
+    if name not in PRODUCTS and name not in VARIABLES and row.needs == (name,):
+        near = difflib.get_close_matches(name, {*PRODUCTS, *provided}, n=1)
+        advice = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(PRODUCTS)}, or a variable"
+        raise ConfigError(f"unknown product {name!r} in export.products: {advice}")
+    return row
+
+
+def _check(
+    consumer: str,
+    variables: Collection[str],
+    provided: Collection[str],
+    on_request: Mapping[str | None, Collection[str]],
+    *,
+    otherwise: str,
+) -> None:
+    missing = [name for name in variables if name not in provided]
+    advice = []
+    for option, names in on_request.items():
+        wanted = [name for name in missing if name in names]
+        if wanted:
+            advice.append(f"{', '.join(wanted)} (add {option})")
+            missing = [name for name in missing if name not in names]
+    if missing:
+        advice.append(f"{', '.join(missing)} (no step of the run makes it)")
+    if advice:
+        raise ConfigError(f"{consumer} needs {'; '.join(advice)}; add it, or {otherwise}")

@@ -1,0 +1,86 @@
+"""``run.toml``: configurations as files."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from darts_nextgen.pipeline.config import RunConfig, config_table, parse_config
+from darts_utils.errors import ConfigError
+from darts_utils.files import atomic_path
+
+RUN_FILE = "run.toml"
+"""Name of the effective configuration beside the results."""
+
+_PATHS = ("scene", "models", "out", "dem", "tcvis", "scenes")
+"""Keys that hold paths."""
+
+
+def read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a TOML file; relative paths in it start at the file's folder.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its table, with absolute paths; keys are not checked yet.
+
+    Raises:
+        ConfigError: There is no such file, or it is no TOML.
+    """
+    file = Path(path)
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"expected a configuration at '{file}', but it cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"expected TOML in '{file}', but {error}") from error
+    return absolute_paths(table, folder=file.absolute().parent)
+
+
+def read_config(path: str | os.PathLike[str]) -> RunConfig:
+    """Read a configuration.
+
+    Args:
+        path: A TOML file whose keys are the fields of `RunConfig`. Relative paths start at the file's folder.
+
+    Raises:
+        ConfigError: The file cannot be read, a key is unknown (the nearest valid one is named), or a value is wrong.
+    """
+    return parse_config(read_table(path))
+
+
+def write_config(config: RunConfig, path: str | os.PathLike[str]) -> Path:
+    """Write a configuration with every option spelt out and every path absolute; `read_config` gives it back.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    text = config_toml(config)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def config_toml(config: RunConfig) -> str:
+    """The text of `write_config`."""
+    return tomli_w.dumps(absolute_paths(config_table(config), folder=Path.cwd()))
+
+
+def absolute_paths(table: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
+    """Return a table in which relative paths start at a folder.
+
+    Examples:
+        >>> absolute_paths({"out": "results", "device": "cpu"}, folder=Path("/maps"))
+        {'out': '/maps/results', 'device': 'cpu'}
+    """
+    return {key: _absolute(value, folder) if key in _PATHS else value for key, value in table.items()}
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    if isinstance(value, list | tuple):
+        return [_absolute(entry, folder) for entry in value]
+    return str(folder / value) if isinstance(value, str) else value

@@ -1,0 +1,104 @@
+"""Every member's wheel installs alone, into an empty environment, and works there."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+UV = ROOT / ".tools" / "bin" / "uv"
+HEAVY = {"darts-segmentation", "darts-ensemble", "darts-nextgen"}
+MEMBERS = sorted(path.parent.name for path in ROOT.glob("darts-*/pyproject.toml"))
+
+USE_POSTPROCESSING = """
+import numpy as np, xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from darts_postprocessing import postprocess
+from darts_utils.tiles import coords_of, variable
+shape = (64, 64)
+probabilities = np.zeros(shape, "float32"); probabilities[20:40, 20:40] = 0.9
+mask = np.ones(shape, bool)
+tile = xr.Dataset(coords=coords_of(GeoBox(shape, Affine(3, 0, 0, 0, -3, 0), "EPSG:32608"))).assign(
+    probabilities=variable("probabilities", probabilities, source="test"),
+    valid_data_mask=variable("valid_data_mask", mask, source="test"),
+    quality_data_mask=variable("quality_data_mask", mask, source="test"),
+)
+print(int(postprocess(tile).binarized_segmentation.sum()))
+"""
+
+
+def clean_environment():
+    return {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+
+
+def run(*command, cwd):
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=clean_environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory):
+    if not UV.exists():
+        pytest.skip("the workspace's uv is not installed: run the tests with `make test`")
+    folder = tmp_path_factory.mktemp("dist")
+    run(UV, "build", "--quiet", "--all-packages", "--wheel", "--out-dir", folder, cwd=ROOT)
+    return folder
+
+
+def version_of(dist, member):
+    (wheel,) = dist.glob(f"{member.replace('-', '_')}-*.whl")
+    return wheel.name.split("-")[1]
+
+
+def test_make_dist_builds_a_typed_wheel_of_every_member(dist):
+    assert len(list(dist.glob("*.whl"))) == len(MEMBERS)
+    for member in MEMBERS:
+        (wheel,) = dist.glob(f"{member.replace('-', '_')}-*.whl")
+        names = zipfile.ZipFile(wheel).namelist()
+        assert f"{member.replace('-', '_')}/py.typed" in names
+        assert not [name for name in names if "test_" in name]
+
+
+def test_pip_installs_one_member_alone_and_it_works(dist, tmp_path):
+    run(sys.executable, "-m", "venv", tmp_path / "env", cwd=tmp_path)
+    python = tmp_path / "env" / "bin" / "python"
+    wanted = f"darts-postprocessing=={version_of(dist, 'darts-postprocessing')}"
+    report = tmp_path / "report.json"
+    run(python, "-m", "pip", "install", "--quiet", "--find-links", dist, "--report", report, wanted, cwd=tmp_path)
+    installed = {item["metadata"]["name"]: item["download_info"]["url"] for item in json.loads(report.read_text())["install"]}
+    ours = {name: url for name, url in installed.items() if name.startswith("darts")}
+    assert set(ours) == {"darts-postprocessing", "darts-utils"}
+    for url in ours.values():
+        assert url.startswith(dist.as_uri())
+    assert "torch" not in installed
+    assert run(python, "-c", USE_POSTPROCESSING, cwd=tmp_path) == "400\n"
+
+
+@pytest.mark.parametrize(
+    "member", [pytest.param(name, marks=pytest.mark.slow if name in HEAVY else ()) for name in MEMBERS if name != "darts-postprocessing"]
+)
+def test_every_wheel_comes_from_dist_and_imports(member, dist, tmp_path):
+    run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "env", cwd=tmp_path)
+    python = tmp_path / "env" / "bin" / "python"
+    run(UV, "pip", "install", "--quiet", "--python", python, "--find-links", dist, f"{member}=={version_of(dist, member)}", cwd=tmp_path)
+    site = next((tmp_path / "env" / "lib").glob("python*/site-packages"))
+    ours = sorted(site.glob("darts_*.dist-info"))
+    assert ours
+    for info in ours:
+        wheel = zipfile.ZipFile(dist / f"{info.name.removesuffix('.dist-info')}-py3-none-any.whl")
+        built = set(wheel.read(f"{info.name}/RECORD").decode().splitlines())
+        installed = set((info / "RECORD").read_text().splitlines())
+        code = {line for line in built if not line.startswith(info.name)}
+        assert code
+        assert code <= installed, f"{info.name} does not come from dist"
+    package = member.replace("-", "_")
+    out = run(python, "-c", f"import {package}; print({package}.__file__)", cwd=tmp_path)
+    assert Path(out.strip()).is_relative_to(tmp_path)
