@@ -55,14 +55,14 @@ dist: $(UV) ## a wheel of every package, into dist/
 	rm -rf dist
 	$(UV) build --quiet --all-packages --wheel --out-dir dist
 
-difficulty: install ## how far thresholds and per-pixel classifiers get on the synthetic Arctic
+difficulty: develop ## how far thresholds and per-pixel classifiers get on the synthetic Arctic
 	$(BIN)/python scripts/demo_models/difficulty.py
 
 demo-models: install ## train the two models of the demo (see scripts/demo_models/README.md)
-	$(BIN)/python scripts/demo_models/train.py
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/demo_models/train.py
 
 demo-scores: install ## the scores of the demo's models on held-out synthetic scenes
-	$(BIN)/python scripts/demo_models/evaluate.py
+	$(BIN)/python scripts/demo_models/evaluate.py --write
 
 clean: ## remove environments, caches and outputs
 	rm -rf .venv .tools dist site demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

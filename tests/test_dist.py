@@ -73,7 +73,9 @@ def test_pip_installs_one_member_alone_and_it_works(dist, tmp_path):
     wanted = f"darts-postprocessing=={version_of(dist, 'darts-postprocessing')}"
     report = tmp_path / "report.json"
     run(python, "-m", "pip", "install", "--quiet", "--find-links", dist, "--report", report, wanted, cwd=tmp_path)
-    installed = {item["metadata"]["name"]: item["download_info"]["url"] for item in json.loads(report.read_text())["install"]}
+    installed = {
+        item["metadata"]["name"]: item["download_info"]["url"] for item in json.loads(report.read_text())["install"]
+    }
     ours = {name: url for name, url in installed.items() if name.startswith("darts")}
     assert set(ours) == {"darts-postprocessing", "darts-utils"}
     for url in ours.values():
@@ -83,12 +85,28 @@ def test_pip_installs_one_member_alone_and_it_works(dist, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "member", [pytest.param(name, marks=pytest.mark.slow if name in HEAVY else ()) for name in MEMBERS if name != "darts-postprocessing"]
+    "member",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in HEAVY else ())
+        for name in MEMBERS
+        if name != "darts-postprocessing"
+    ],
 )
 def test_every_wheel_comes_from_dist_and_imports(member, dist, tmp_path):
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "env", cwd=tmp_path)
     python = tmp_path / "env" / "bin" / "python"
-    run(UV, "pip", "install", "--quiet", "--python", python, "--find-links", dist, f"{member}=={version_of(dist, member)}", cwd=tmp_path)
+    run(
+        UV,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        python,
+        "--find-links",
+        dist,
+        f"{member}=={version_of(dist, member)}",
+        cwd=tmp_path,
+    )
     site = next((tmp_path / "env" / "lib").glob("python*/site-packages"))
     ours = sorted(site.glob("darts_*.dist-info"))
     assert ours

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_the_project_table_is_complete(member):
 @pytest.mark.parametrize("member", MEMBERS)
 def test_siblings_are_pinned_to_the_same_version(member):
     table = project_of(member)["project"]
-    everything = [*table["dependencies"], *sum(table.get("optional-dependencies", {}).values(), [])]
+    everything = [*table["dependencies"], *chain.from_iterable(table.get("optional-dependencies", {}).values())]
     siblings = [line for line in everything if line.startswith("darts-")]
     assert member == "darts-utils" or siblings
     for line in siblings:
@@ -100,7 +101,11 @@ def test_the_documentation_knows_the_member(member):
     assert f"[{member}]({member}/README.md)" in (ROOT / "README.md").read_text()
 
 
-IMPORT_OF_DISTRIBUTION = {"pillow": "PIL", "segmentation-models-pytorch": "segmentation_models_pytorch", "odc-geo": "odc"}
+IMPORT_OF_DISTRIBUTION = {
+    "pillow": "PIL",
+    "segmentation-models-pytorch": "segmentation_models_pytorch",
+    "odc-geo": "odc",
+}
 
 
 def declared_imports(requirements):
@@ -119,7 +124,7 @@ def imported_modules(path):
 @pytest.mark.parametrize("member", MEMBERS)
 def test_dependencies_are_exactly_what_is_imported(member):
     table = project_of(member)["project"]
-    extras = sum(table.get("optional-dependencies", {}).values(), [])
+    extras = chain.from_iterable(table.get("optional-dependencies", {}).values())
     allowed = declared_imports([*table["dependencies"], *extras]) | set(sys.stdlib_module_names) | {package_of(member)}
     imported = {name for path in source_files(member) for name in imported_modules(path)}
     assert imported <= allowed, f"imported but not declared: {sorted(imported - allowed)}"
@@ -207,7 +212,10 @@ def test_the_version_script_sets_every_version_and_every_pin(tmp_path):
     for path in [tmp_path / "pyproject.toml", *tmp_path.glob("darts-*/pyproject.toml")]:
         table = tomllib.loads(path.read_text())["project"]
         assert table["version"] == "9.8.7rc1"
-        for line in [*table.get("dependencies", []), *sum(table.get("optional-dependencies", {}).values(), [])]:
+        for line in [
+            *table.get("dependencies", []),
+            *chain.from_iterable(table.get("optional-dependencies", {}).values()),
+        ]:
             if line.startswith("darts-"):
                 assert line.endswith("==9.8.7rc1")
     assert yaml.safe_load((tmp_path / "CITATION.cff").read_text())["version"] == "9.8.7rc1"
@@ -223,13 +231,19 @@ def test_the_version_script_refuses_what_is_no_version(tmp_path):
 
 
 def test_no_path_of_a_machine_is_committed():
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines()
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
     if not tracked:
         pytest.skip("not a git checkout")
     suspicious = re.compile(r"(/home/|/Users/|/root/|[A-Z]:\\\\Users|/" + r"work/)")
     for name in tracked:
         path = ROOT / name
-        if path.is_file() and path.suffix in {".py", ".md", ".toml", ".yml", ".lock", ".cff", ""} and path != Path(__file__):
+        if (
+            path.is_file()
+            and path.suffix in {".py", ".md", ".toml", ".yml", ".lock", ".cff", ""}
+            and path != Path(__file__)
+        ):
             found = suspicious.search(path.read_text(errors="ignore"))
             assert found is None, f"{name}: {found.group(0)}"
 

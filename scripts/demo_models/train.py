@@ -3,11 +3,6 @@
 Usage: ``python scripts/demo_models/train.py [--models full optical] [--steps N] [--out FOLDER]``
 """
 
-import os
-
-for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")  # two processes side by side, one thread each
-
 import argparse
 import dataclasses
 import json
