@@ -5,7 +5,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from darts_preprocessing import load_and_preprocess, load_and_preprocess_batched, preprocess
+from darts_preprocessing import load_and_preprocess, load_and_preprocess_batched, load_auxiliary, preprocess
 from darts_preprocessing.loading import (
     load_arcticdem,
     load_geotiff,
@@ -15,7 +15,7 @@ from darts_preprocessing.loading import (
     load_tcvis,
     parse_bands,
 )
-from darts_utils.errors import GridMismatchError, SceneError, SceneNotFoundError
+from darts_utils.errors import GridMismatchError, MissingVariableError, SceneError, SceneNotFoundError
 from darts_utils.synthetic import synthetic_scene, write_scene
 from darts_utils.testing import data_dir
 from darts_utils.tiles import check_tile, geobox_of
@@ -95,6 +95,19 @@ def test_files_and_datasets_give_the_same_features(scene, tmp_path):
     (twin,) = load_and_preprocess_batched([paths.scene], dem=paths.dem, tcvis=paths.tcvis, sentinel2_offset_dn=0)
     assert twin.identical(from_files)
     assert load_and_preprocess(paths.scene, dem=scene.dem, sentinel2_offset_dn=0).relative_elevation.notnull().all()
+
+
+def test_only_the_rasters_that_features_need_are_read(planet):
+    grid = geobox_of(PLANET.tile)
+    both = {"dem": planet.dem, "tcvis": planet.tcvis}
+    assert set(load_auxiliary(grid, **both)) == {"dem", "tcvis"}
+    assert set(load_auxiliary(grid, **both, features=["ndvi", "slope"])) == {"dem"}
+    assert set(load_auxiliary(grid, **both, features=["tc_wetness"])) == {"tcvis"}
+    assert load_auxiliary(grid, dem="/nothing/here.tif", features=["ndvi"]) == {}
+    tile = load_and_preprocess(planet.scene, **both, features=["ndvi"])
+    assert {"relative_elevation", "slope", "tc_wetness"}.isdisjoint(tile.data_vars)
+    with pytest.raises(MissingVariableError, match="dem"):
+        load_and_preprocess(planet.scene, features=["slope"])
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,11 @@ def test_public_names():
     }
     verbs |= {"load_and_preprocess", "preprocess"}
     twins = {f"{name}_batched" for name in verbs}
-    assert set(darts_preprocessing.__all__) == verbs | twins | {"FEATURES", "PreprocessingConfig", "align"}
+    assert set(darts_preprocessing.__all__) == verbs | twins | {
+        "FEATURES",
+        "PreprocessingConfig",
+        "align",
+        "load_auxiliary",
+    }
     loaders = {"arcticdem", "geotiff", "planet_scene", "scene", "sentinel2_scene", "tcvis"}
     assert set(darts_preprocessing.loading.__all__) == {f"load_{name}" for name in loaders} | {"parse_bands"}

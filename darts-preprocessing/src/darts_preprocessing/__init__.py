@@ -3,7 +3,7 @@
 Loaders (`darts_preprocessing.loading`) read a scene folder or a GeoTIFF into a *raw* tile: digital numbers as stored, the
 sensor's masks, metadata. `preprocess` turns it into harmonised reflectance × 10 000, two masks and the features that
 models ask for; elevation and trends come in their own projections and are aligned exactly, with a margin, so that a tile's
-border is as good as its middle. `load_and_preprocess` does both.
+border is as good as its middle. `load_and_preprocess` does both; `load_auxiliary` reads what it needs of the rasters.
 
 The single steps are verbs of their own, each with a ``_batched`` twin: `derive_masks`, `harmonize_reflectance`,
 `calculate_ndvi`, `calculate_relative_elevation`, `calculate_slope`; `align` warps any raster onto any grid.
@@ -11,7 +11,7 @@ The single steps are verbs of their own, each with a ``_batched`` twin: `derive_
 
 from darts_preprocessing.alignment import align
 from darts_preprocessing.config import PreprocessingConfig
-from darts_preprocessing.from_files import load_and_preprocess, load_and_preprocess_batched
+from darts_preprocessing.from_files import load_and_preprocess, load_and_preprocess_batched, load_auxiliary
 from darts_preprocessing.masks import derive_masks, derive_masks_batched
 from darts_preprocessing.preprocessing import FEATURES, preprocess, preprocess_batched
 from darts_preprocessing.reflectance import harmonize_reflectance, harmonize_reflectance_batched
@@ -35,6 +35,7 @@ __all__ = [
     "harmonize_reflectance_batched",
     "load_and_preprocess",
     "load_and_preprocess_batched",
+    "load_auxiliary",
     "preprocess",
     "preprocess_batched",
 ]

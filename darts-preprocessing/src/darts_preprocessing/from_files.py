@@ -9,9 +9,10 @@ from odc.geo.geobox import GeoBox
 from darts_preprocessing.config import PreprocessingConfig
 from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis
 from darts_preprocessing.loading.geotiff import DEFAULT_OFFSET, DEFAULT_SCALE
-from darts_preprocessing.preprocessing import preprocess
+from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, preprocess
 from darts_utils.batching import batched
 from darts_utils.tiles import geobox_of
+from darts_utils.variables import TCVIS_BANDS
 
 _KERNEL_MARGIN_M = 150.0
 """Read beyond the radius for the resampling kernels of the coarsest rasters (32 m)."""
@@ -63,11 +64,12 @@ def load_and_preprocess(
         reflectance_scale=reflectance_scale,
         reflectance_offset=reflectance_offset,
     )
-    grid = geobox_of(tile)
+    auxiliary = load_auxiliary(
+        geobox_of(tile), dem=dem, tcvis=tcvis, features=features, tpi_outer_radius_m=tpi_outer_radius_m
+    )
     return preprocess(
         tile,
-        dem=_loaded(dem, load_arcticdem, grid, margin_m=tpi_outer_radius_m + _KERNEL_MARGIN_M),
-        tcvis=_loaded(tcvis, load_tcvis, grid, margin_m=_KERNEL_MARGIN_M),
+        **auxiliary,
         features=features,
         tpi_outer_radius_m=tpi_outer_radius_m,
         tpi_inner_radius_m=tpi_inner_radius_m,
@@ -77,9 +79,38 @@ def load_and_preprocess(
 load_and_preprocess_batched = batched(load_and_preprocess)
 
 
-def _loaded(
-    given: Auxiliary | None, loader: Callable[..., xr.Dataset], grid: GeoBox, *, margin_m: float
-) -> xr.Dataset | None:
-    if given is None or isinstance(given, xr.Dataset):
-        return given
-    return loader(given, grid=grid, margin_m=margin_m)
+def load_auxiliary(
+    grid: GeoBox,
+    *,
+    dem: Auxiliary | None = None,
+    tcvis: Auxiliary | None = None,
+    features: Collection[str] | None = None,
+    tpi_outer_radius_m: float = PreprocessingConfig.tpi_outer_radius_m,
+) -> dict[str, xr.Dataset]:
+    """Read those parts of elevation and trends that the features of a tile need.
+
+    Args:
+        grid: Grid of the tile.
+        dem: ArcticDEM raster, or a dataset, which is passed on.
+        tcvis: TCVIS raster, or a dataset, which is passed on.
+        features: Features that will be made; what none of them needs is not read. None: all that can be made.
+        tpi_outer_radius_m: Radius of the surroundings in ``relative_elevation``.
+
+    Returns:
+        The arguments ``dem=`` and ``tcvis=`` of `darts_preprocessing.preprocess`, as far as there is something.
+
+    Raises:
+        SceneNotFoundError: A path holds nothing.
+        SceneError: A file is damaged, not what it should be, or does not overlap the grid.
+    """
+    wanted = set(FEATURES if features is None else features)
+    loaded = {}
+    if dem is not None and wanted & set(DEM_FEATURES):
+        loaded["dem"] = _loaded(dem, load_arcticdem, grid, margin_m=tpi_outer_radius_m + _KERNEL_MARGIN_M)
+    if tcvis is not None and wanted & set(TCVIS_BANDS):
+        loaded["tcvis"] = _loaded(tcvis, load_tcvis, grid, margin_m=_KERNEL_MARGIN_M)
+    return loaded
+
+
+def _loaded(given: Auxiliary, loader: Callable[..., xr.Dataset], grid: GeoBox, *, margin_m: float) -> xr.Dataset:
+    return given if isinstance(given, xr.Dataset) else loader(given, grid=grid, margin_m=margin_m)

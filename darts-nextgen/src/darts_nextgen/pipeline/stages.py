@@ -18,12 +18,10 @@ from darts_export import export_tile
 from darts_nextgen.pipeline.config import RunConfig, config_table, section_options
 from darts_nextgen.pipeline.tasks import SceneTask
 from darts_postprocessing import postprocess
-from darts_preprocessing import preprocess
-from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis
-from darts_preprocessing.preprocessing import DEM_FEATURES
+from darts_preprocessing import load_auxiliary, preprocess
+from darts_preprocessing.loading import load_scene
 from darts_utils.device import computed, scipy_namespace
 from darts_utils.tiles import geobox_of
-from darts_utils.variables import TCVIS_BANDS
 
 STAGE_NAMES = ("load", "preprocess", "inference", "postprocess", "export")
 """Names of the stages, in order."""
@@ -105,13 +103,14 @@ def load_task(task: SceneTask, *, config: RunConfig) -> xr.Dataset:
 
 def preprocess_tile(tile: xr.Dataset, *, config: RunConfig, features: Collection[str]) -> xr.Dataset:
     """Preprocess a raw tile with the elevation and the trends that its features need."""
-    grid, options = geobox_of(tile), section_options(config, "preprocessing")
-    dem = tcvis = None
-    if config.dem is not None and set(features) & set(DEM_FEATURES):
-        dem = load_arcticdem(config.dem, grid=grid, margin_m=config.preprocessing.tpi_outer_radius_m)
-    if config.tcvis is not None and set(features) & set(TCVIS_BANDS):
-        tcvis = load_tcvis(config.tcvis, grid=grid)
-    return preprocess(tile, dem=dem, tcvis=tcvis, features=features, **options)
+    auxiliary = load_auxiliary(
+        geobox_of(tile),
+        dem=config.dem,
+        tcvis=config.tcvis,
+        features=features,
+        tpi_outer_radius_m=config.preprocessing.tpi_outer_radius_m,
+    )
+    return preprocess(tile, **auxiliary, features=features, **section_options(config, "preprocessing"))
 
 
 def infer_tile(tile: xr.Dataset, *, config: RunConfig, ensemble: Ensemble) -> xr.Dataset:
