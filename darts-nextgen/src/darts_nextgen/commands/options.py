@@ -14,13 +14,13 @@ def config_of(options: Mapping[str, Any], *, file: Path | None) -> RunConfig:
     """Merge a configuration file and the options of the command line, which count more.
 
     Args:
-        options: Name of each option → value; None: not given.
+        options: Name of each option → value; not given are None, and empty lists of options that may be repeated.
         file: TOML file, if there is one.
 
     Raises:
         ConfigError: The file cannot be read, or something in it or on the command line is wrong.
     """
-    given = _parsed({name: value for name, value in options.items() if value is not None})
+    given = _parsed({name: value for name, value in options.items() if value not in (None, [], ())})
     table: dict[str, Any] = {} if file is None else read_table(file)
     if "scene" in given or "scenes" in given:  # other scenes than those of the file, not more
         for name in ("scene", "scenes"):

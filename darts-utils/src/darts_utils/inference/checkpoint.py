@@ -12,6 +12,7 @@ nothing else. ``config`` carries at least
 
 import io
 import os
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -154,7 +155,9 @@ def _load(path: Path) -> object:
     if not path.is_file():
         raise CheckpointError(f"expected a model file at '{path}', but there is none: check the path")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # the errors below say it in fewer words
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         if zipfile.is_zipfile(path) or path.read_bytes()[:1] == _PICKLE_START:
             raise CheckpointError(
