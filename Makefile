@@ -8,7 +8,7 @@ PACKAGES := darts_utils darts_preprocessing darts_segmentation darts_ensemble da
 MEMBERS := $(wildcard darts-*/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test test-all test-gpu lint format types contracts docs check lock dist difficulty demo-models demo-scores clean
+.PHONY: help install develop demo test test-all test-gpu lint format types contracts docs check lock dist difficulty demo-models demo-scores real-scene clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -64,8 +64,11 @@ demo-models: install ## train the two models of the demo (see scripts/demo_model
 demo-scores: install ## the scores of the demo's models on held-out synthetic scenes
 	$(BIN)/python scripts/demo_models/evaluate.py --write
 
+real-scene: install ## the optical model on a real Sentinel-2 scene, against experts (DARTS_DATA names the folder of real data)
+	$(BIN)/python scripts/real_scene/evaluate.py
+
 clean: ## remove environments, caches and outputs
-	rm -rf .venv .tools dist site demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .tools dist site demo-output real-scene-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "DARTS needs Python 3.11 or newer, but $(PYTHON) is `$(PYTHON) -V`: run make PYTHON=/path/to/python3.11" >&2; exit 1; }

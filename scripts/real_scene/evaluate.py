@@ -1,0 +1,81 @@
+"""The optical network of the demo on a real Sentinel-2 scene, against outlines that experts drew.
+
+Maps the chip of the Peel Plateau through ``run_local``, with a band mapping and neither elevation nor trends, and prints the
+pixel IoU with the majority of the experts (at least 6 of 12), as it is. Beside it stand the two figures that say what it is
+worth: a threshold on NDVI, and the single experts. The network has never seen a real slump.
+
+Usage: ``python scripts/real_scene/evaluate.py [--data FOLDER] [--models FILE_OR_FOLDER] [--out FOLDER]``
+"""
+
+import argparse
+import os
+import warnings
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import rasterio
+import rasterio.features
+
+from darts_nextgen import RunConfig, run_local
+from darts_nextgen.demo.sample import MODELS
+from darts_preprocessing import load_and_preprocess
+from darts_preprocessing.loading import parse_bands
+from darts_utils.errors import DartsWarning
+from darts_utils.tiles import geobox_of
+
+SCENE = "peel/S2_20210821T210019_20210821T210020_T08WMA.tif"
+OUTLINES = "peel/expert_outlines.gpkg"
+BANDS = parse_bands("blue=1,green=2,red=3,nir=7")
+MAJORITY = 6
+NDVI_THRESHOLD = 0.2
+
+
+def iou(found: np.ndarray, known: np.ndarray) -> float:
+    """Pixels in both divided by pixels in either; NaN where there are none."""
+    either = int((found | known).sum())
+    return int((found & known).sum()) / either if either else float("nan")
+
+
+def expert_masks(path: Path, *, shape: tuple[int, int], transform: rasterio.Affine, crs: str) -> np.ndarray:
+    """``(expert, y, x)`` bool: the pixels whose centre an expert outlined."""
+    outlines = gpd.read_file(path).to_crs(crs)
+    drawn = [
+        rasterio.features.rasterize(group.geometry, out_shape=shape, transform=transform, dtype="uint8")
+        for _, group in outlines.groupby("expert")
+    ]
+    return np.stack(drawn) == 1
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=os.environ.get("DARTS_DATA"), help="folder of real data")
+    parser.add_argument("--models", type=Path, default=MODELS / "optical.pt")
+    parser.add_argument("--out", type=Path, default=Path("real-scene-output"))
+    options = parser.parse_args()
+    if options.data is None:
+        parser.error("expected the folder of real data: add --data FOLDER, or set DARTS_DATA")
+    scene = options.data / SCENE
+    config = RunConfig(scene=(scene,), bands=BANDS, models=(options.models,), out=options.out, sensor="sentinel2")
+    (row,) = run_local(config).rows
+    if row.error is not None:
+        raise SystemExit(f"{row.failed_stage}: {row.error}")
+    with rasterio.open(row.products["binarized"]) as raster, rasterio.open(row.products["probabilities"]) as percent:
+        found = raster.read(1) == 1
+        probability = np.where(percent.read(1) == percent.nodata, 0, percent.read(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DartsWarning)
+        tile = load_and_preprocess(scene, bands=BANDS)
+    grid = geobox_of(tile)
+    experts = expert_masks(options.data / OUTLINES, shape=grid.shape, transform=grid.affine, crs=str(grid.crs))
+    majority = experts.sum(axis=0) >= MAJORITY
+    single = [iou(mask, majority) for mask in experts]
+    print(f"slumps found: {row.objects}, highest probability: {probability.max()} %")
+    print(f"IoU with the majority of {len(experts)} experts ({majority.sum()} px): {iou(found, majority):.3f}")
+    print(f"for comparison, NDVI < {NDVI_THRESHOLD}: {iou(tile.ndvi.values < NDVI_THRESHOLD, majority):.3f}")
+    print(f"for comparison, the single experts: {min(single):.3f} to {max(single):.3f}")
+
+
+if __name__ == "__main__":
+    main()
