@@ -132,3 +132,16 @@ def test_require_variables_lists_all_that_is_missing():
     with pytest.raises(MissingVariableError, match="model 'full' needs 'slope', 'ndvi'") as caught:
         require_variables(tile, ["red", "slope", "ndvi"], consumer="model 'full'", hint="preprocess with dem=")
     assert caught.value.missing == ("slope", "ndvi")
+
+
+def test_a_polar_stereographic_tile_has_a_pixel_size():
+    """Both axes of EPSG:3413 point south; its unit is the metre all the same."""
+    polar = GeoBox((4, 6), Affine(10, 0, -500_000, 0, -10, -1_500_000), "EPSG:3413")
+    assert resolution_m(xr.Dataset(coords=coords_of(polar))) == 10.0
+
+
+@pytest.mark.parametrize(("epsg", "name"), [(4326, "WGS 84"), (2263, "New York Long Island")])
+def test_a_tile_that_is_not_in_metres_is_refused_by_the_name_of_its_crs(epsg, name):
+    tile = xr.Dataset(coords=coords_of(GeoBox((4, 6), Affine(1, 0, 0, 0, -1, 9), f"EPSG:{epsg}")))
+    with pytest.raises(TileContractError, match=rf"projected CRS in metres, but got EPSG:{epsg} \(.*{name}.*\): warp"):
+        resolution_m(tile)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from affine import Affine
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from darts_utils.errors import GridMismatchError, MissingVariableError, TileContractError
@@ -131,6 +132,18 @@ def _checked_transform(transform: Affine, owner: str) -> Affine:
     return transform
 
 
+def crs_name(crs: CRS | None) -> str:
+    """Name a CRS in a few words, for messages.
+
+    Examples:
+        >>> crs_name(CRS("EPSG:32608"))
+        'EPSG:32608 (WGS 84 / UTM zone 8N)'
+    """
+    if crs is None:
+        return "none"
+    return f"EPSG:{crs.epsg} ({crs.proj.name})" if crs.epsg is not None else str(crs.proj.name)
+
+
 def resolution_m(tile: xr.Dataset) -> float:
     """Return the edge length of a pixel in metres.
 
@@ -139,9 +152,11 @@ def resolution_m(tile: xr.Dataset) -> float:
     """
     grid = geobox_of(tile)
     crs = grid.crs
-    if crs is None or crs.geographic or set(crs.units) != {"metre"}:
+    # pyproj names the unit of every axis; odc-geo's `units` does not where both axes point south, as in EPSG:3413
+    if crs is None or crs.geographic or {axis.unit_name for axis in crs.proj.axis_info} != {"metre"}:
         raise TileContractError(
-            f"tile {tile_id(tile)!r} must have a projected CRS in metres, but got {crs}: warp it to UTM or EPSG:3413 first"
+            f"tile {tile_id(tile)!r} must have a projected CRS in metres, but got {crs_name(crs)}: warp it to UTM or "
+            "EPSG:3413 first"
         )
     step_x, step_y = grid.affine.a, -grid.affine.e
     if abs(step_x - step_y) > 1e-3 * step_x:
@@ -215,7 +230,7 @@ def check_same_grid(first: GeoBox, second: GeoBox, *, first_name: str, second_na
         GridMismatchError: Says how they differ.
     """
     if first.crs != second.crs:
-        difference = f"CRS {first.crs} against {second.crs}"
+        difference = f"CRS {crs_name(first.crs)} against {crs_name(second.crs)}"
     elif first.shape != second.shape:
         difference = f"shape {tuple(first.shape)} against {tuple(second.shape)}"
     else:
