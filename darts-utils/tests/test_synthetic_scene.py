@@ -53,7 +53,10 @@ def test_a_seed_makes_the_same_scene_again(sensor):
 
 @pytest.mark.parametrize(
     ("sensor", "expected"),
-    [("planetscope", [406.57, 611.18, 559.13, 1909.67, 149.26, 144.73, 2565.0]), ("sentinel2", [405.63, 645.92, 624.83, 2189.8, 161.28, 121.96, 563.0])],
+    [
+        ("planetscope", [406.57, 611.18, 559.13, 1909.67, 149.26, 144.73, 2565.0]),
+        ("sentinel2", [405.63, 645.92, 624.83, 2189.8, 161.28, 121.96, 563.0]),
+    ],
 )
 def test_the_scenes_are_those_that_the_models_learnt(sensor, expected):
     """Loose enough for other processors, tight enough for another generator."""
@@ -185,7 +188,9 @@ def test_clouds_and_swath_edges_are_marked_and_can_be_left_out():
 
 
 def test_clouds_of_sentinel2_are_in_the_scene_classification():
-    classes = [synthetic_scene(seed, shape=(160, 160), resolution_m=10, sensor="sentinel2").tile.s2_scl for seed in range(8)]
+    classes = [
+        synthetic_scene(seed, shape=(160, 160), resolution_m=10, sensor="sentinel2").tile.s2_scl for seed in range(8)
+    ]
     seen = set().union(*(np.unique(each.values) for each in classes))
     assert {0, 3, 9} <= seen
     clear = synthetic_scene(1, clouds=False, swath_edge=False, **TINY).tile.s2_scl
