@@ -109,7 +109,7 @@ def test_a_real_dem_is_aligned_as_gdalwarp_does(fairbanks, scene_at_fairbanks, t
     features = ("dem", "relative_elevation", "slope")
     tile = load_and_preprocess(paths.scene, dem=fairbanks, features=features)
     grid = geobox_of(tile)
-    scale = kernel_scale(geobox_of(load_auxiliary(grid, dem=fairbanks)["dem"]), grid)
+    scale = kernel_scale(geobox_of(load_auxiliary(grid, dem=fairbanks).dem), grid)
     box = grid.boundingbox
     command = ["gdalwarp", "-q", "-et", "0", "-r", "cubic", "-wo", f"XSCALE={scale}", "-wo", f"YSCALE={scale}"]
     command += ["-t_srs", str(grid.crs), "-te", *(repr(value) for value in (box.left, box.bottom, box.right, box.top))]
@@ -123,7 +123,7 @@ def test_a_real_dem_is_aligned_as_gdalwarp_does(fairbanks, scene_at_fairbanks, t
 
 def test_neighbours_on_a_real_dem_share_no_seam(fairbanks, scene_at_fairbanks):
     grid = geobox_of(scene_at_fairbanks.tile)
-    whole = align(load_auxiliary(grid, dem=fairbanks)["dem"], grid=grid).dem.values
+    whole = align(load_auxiliary(grid, dem=fairbanks).dem, grid=grid).dem.values
     halves = [grid[:, :100], grid[:, 100:]]
-    parts = [align(load_auxiliary(half, dem=fairbanks)["dem"], grid=half).dem.values for half in halves]
+    parts = [align(load_auxiliary(half, dem=fairbanks).dem, grid=half).dem.values for half in halves]
     np.testing.assert_array_max_ulp(np.concatenate(parts, axis=1), whole, maxulp=2)

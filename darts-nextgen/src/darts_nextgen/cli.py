@@ -27,11 +27,11 @@ EXIT_WRONG_USAGE = 2
 class CommandGroup(TyperGroup):
     """Commands found through entry points, imported when they are needed; errors in one line."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Names of the installed commands, in alphabetical order."""
         return sorted(command_entry_points())
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import the function of a command and wrap it; None where no package announces it."""
         entry = command_entry_points().get(cmd_name)
         if entry is None:
@@ -62,7 +62,9 @@ def _function_of(entry: importlib.metadata.EntryPoint) -> Any:
     try:
         return entry.load()
     except (ImportError, AttributeError) as error:
-        message = f"command {entry.name!r} is provided by {entry.value!r}, which cannot be imported ({error}): reinstall it"
+        message = (
+            f"command {entry.name!r} is provided by {entry.value!r}, which cannot be imported ({error}): reinstall it"
+        )
 
     def broken() -> None:
         _fail(message)
@@ -76,7 +78,7 @@ def _fail(message: str) -> NoReturn:
     sys.exit(EXIT_WRONG_USAGE)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: Any) -> None:
     if wanted:
         typer.echo(f"darts {importlib.metadata.version('darts-nextgen')}")
         raise typer.Exit

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 import xarray as xr
 from odc.geo.geobox import GeoBox
@@ -18,6 +19,15 @@ _KERNEL_MARGIN_M = 150.0
 """Read beyond the radius for the resampling kernels of the coarsest rasters (32 m)."""
 
 Auxiliary = xr.Dataset | str | os.PathLike[str]
+
+
+class AuxiliaryRasters(NamedTuple):
+    """What is known of a scene's surroundings, each in its own CRS."""
+
+    dem: xr.Dataset | None
+    """Elevation, as `darts_preprocessing.loading.load_arcticdem` returns it."""
+    tcvis: xr.Dataset | None
+    """Trends, as `darts_preprocessing.loading.load_tcvis` returns them."""
 
 
 def load_and_preprocess(
@@ -69,7 +79,8 @@ def load_and_preprocess(
     )
     return preprocess(
         tile,
-        **auxiliary,
+        dem=auxiliary.dem,
+        tcvis=auxiliary.tcvis,
         features=features,
         tpi_outer_radius_m=tpi_outer_radius_m,
         tpi_inner_radius_m=tpi_inner_radius_m,
@@ -86,7 +97,7 @@ def load_auxiliary(
     tcvis: Auxiliary | None = None,
     features: Collection[str] | None = None,
     tpi_outer_radius_m: float = PreprocessingConfig.tpi_outer_radius_m,
-) -> dict[str, xr.Dataset]:
+) -> AuxiliaryRasters:
     """Read those parts of elevation and trends that the features of a tile need.
 
     Args:
@@ -97,19 +108,19 @@ def load_auxiliary(
         tpi_outer_radius_m: Radius of the surroundings in ``relative_elevation``.
 
     Returns:
-        The arguments ``dem=`` and ``tcvis=`` of `darts_preprocessing.preprocess`, as far as there is something.
+        What `darts_preprocessing.preprocess` takes as ``dem=`` and ``tcvis=``; None where there is none or no need.
 
     Raises:
         SceneNotFoundError: A path holds nothing.
         SceneError: A file is damaged, not what it should be, or does not overlap the grid.
     """
     wanted = set(FEATURES if features is None else features)
-    loaded = {}
+    elevation = trends = None
     if dem is not None and wanted & set(DEM_FEATURES):
-        loaded["dem"] = _loaded(dem, load_arcticdem, grid, margin_m=tpi_outer_radius_m + _KERNEL_MARGIN_M)
+        elevation = _loaded(dem, load_arcticdem, grid, margin_m=tpi_outer_radius_m + _KERNEL_MARGIN_M)
     if tcvis is not None and wanted & set(TCVIS_BANDS):
-        loaded["tcvis"] = _loaded(tcvis, load_tcvis, grid, margin_m=_KERNEL_MARGIN_M)
-    return loaded
+        trends = _loaded(tcvis, load_tcvis, grid, margin_m=_KERNEL_MARGIN_M)
+    return AuxiliaryRasters(elevation, trends)
 
 
 def _loaded(given: Auxiliary, loader: Callable[..., xr.Dataset], grid: GeoBox, *, margin_m: float) -> xr.Dataset:

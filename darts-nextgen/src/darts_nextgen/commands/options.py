@@ -29,8 +29,7 @@ def config_of(options: Mapping[str, Any], *, file: Path | None) -> RunConfig:
 
 
 def _parsed(given: Mapping[str, Any]) -> dict[str, Any]:
-    values = {name: [str(path) for path in value] if name in {"scene", "models"} else value for name, value in given.items()}
-    values |= {name: str(value) for name, value in values.items() if isinstance(value, Path)}
+    values: dict[str, Any] = {name: _plain(value) for name, value in given.items()}
     if "bands" in values:
         try:
             values["bands"] = parse_bands(values["bands"])
@@ -41,6 +40,13 @@ def _parsed(given: Mapping[str, Any]) -> dict[str, Any]:
     if "products" in values:
         values["products"] = [name.strip() for name in values["products"].split(",")]
     return values
+
+
+def _plain(value: Any) -> Any:
+    """Paths as text, as a file has them."""
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _parse_weights(text: str) -> dict[str, float]:

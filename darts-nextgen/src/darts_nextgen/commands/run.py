@@ -23,9 +23,12 @@ def run(
         typer.Option(metavar="FILE_OR_DIR", help="Model file, or folder of *.pt; repeat for an ensemble."),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(metavar="NAME=NUMBER,...", help="Weight of each model in the mean; all the same if not given.")
+        str | None,
+        typer.Option(metavar="NAME=NUMBER,...", help="Weight of each model in the mean; all the same if not given."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the results; existing ones are replaced.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the results; existing ones are replaced.")
+    ] = None,
     dem: Annotated[Path | None, typer.Option(metavar="PATH", help="Elevation model, as ArcticDEM has it.")] = None,
     tcvis: Annotated[Path | None, typer.Option(metavar="PATH", help="Tasseled-cap trends, as TCVIS has them.")] = None,
     bands: Annotated[
@@ -34,13 +37,16 @@ def run(
     reflectance_scale: Annotated[float | None, typer.Option(help="Reflectance of one count of a GeoTIFF.")] = None,
     reflectance_offset: Annotated[float | None, typer.Option(help="Reflectance of the count 0 of a GeoTIFF.")] = None,
     sentinel2_offset_dn: Annotated[
-        int | None, typer.Option(help="Count of reflectance 0 in Sentinel-2 folders: 1000 from baseline 04.00 on, else 0.")
+        int | None,
+        typer.Option(help="Count of reflectance 0 in Sentinel-2 folders: 1000 from baseline 04.00 on, else 0."),
     ] = None,
     sensor: Annotated[str | None, typer.Option(help="Sensor of scenes that do not say it.")] = None,
     date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Date of scenes that do not say it.")] = None,
     device: Annotated[str | None, typer.Option(help="Where the networks run: auto, cpu, cuda, cuda:N.")] = None,
     tpi_outer_radius_m: Annotated[float | None, typer.Option(help="Radius of the relative elevation, metres.")] = None,
-    tpi_inner_radius_m: Annotated[float | None, typer.Option(help="Its inner radius; 0 is a disc, above an annulus.")] = None,
+    tpi_inner_radius_m: Annotated[
+        float | None, typer.Option(help="Its inner radius; 0 is a disc, above an annulus.")
+    ] = None,
     overlap_px: Annotated[int | None, typer.Option(help="Overlap of neighbouring patches.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Patches in one call of a network.")] = None,
     padding_px: Annotated[int | None, typer.Option(help="Mirrored border around a tile; 0 adds none.")] = None,
@@ -56,7 +62,8 @@ def run(
         bool | None, typer.Option("--keep-members/--no-keep-members", help="Write what each model says, too.")
     ] = None,
     products: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="What to write, such as probabilities,prediction_segments,stac.")
+        str | None,
+        typer.Option(metavar="NAME,...", help="What to write, such as probabilities,prediction_segments,stac."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the effective configuration, and stop.")

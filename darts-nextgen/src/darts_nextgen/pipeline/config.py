@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_type_hints
 
 from darts_export import export_tile
 from darts_export.config import ExportConfig
@@ -62,13 +62,13 @@ class RunConfig:
     """Where the networks run: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"``."""
     weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Weight of each model in the mean, by the name of its file without suffix; empty: all the same."""
-    preprocessing: PreprocessingConfig = PreprocessingConfig()
+    preprocessing: PreprocessingConfig = field(default_factory=PreprocessingConfig)
     """Options of `darts_preprocessing.preprocess`."""
-    inference: InferenceConfig = InferenceConfig()
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
     """Options of the sliding window."""
-    postprocessing: PostprocessingConfig = PostprocessingConfig()
+    postprocessing: PostprocessingConfig = field(default_factory=PostprocessingConfig)
     """Options of `darts_postprocessing.postprocess`."""
-    export: ExportConfig = ExportConfig()
+    export: ExportConfig = field(default_factory=ExportConfig)
     """Options of `darts_export.export_tile`."""
 
     def __post_init__(self) -> None:
@@ -100,8 +100,7 @@ def section_keys(section: str) -> tuple[str, ...]:
         >>> section_keys("preprocessing")
         ('tpi_outer_radius_m', 'tpi_inner_radius_m')
     """
-    kind = type(RunConfig.__dataclass_fields__[section].default)
-    names = [row.name for row in dataclasses.fields(kind)]
+    names = [row.name for row in dataclasses.fields(get_type_hints(RunConfig)[section])]
     verb = SECTIONS[section]
     return tuple(name for name in names if verb is None or name in inspect.signature(verb).parameters)
 

@@ -121,7 +121,7 @@ def _run_steps(task: SceneTask, steps: Sequence[NamedStep]) -> TileRow:
         try:
             with timed(name, logger=_logger) as timing:
                 passed = step(passed)
-        except Exception as error:  # noqa: BLE001 - a broken scene must never stop the others
+        except Exception as error:  # a broken scene must never stop the others
             _logger.debug("traceback of the failure in %s", name, exc_info=True)
             return TileRow(
                 task.tile_id,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -89,7 +89,6 @@ class RunReport:
         return 0 if len(self.done) == len(self.rows) else 1
 
 
-
 def write_report(rows: Sequence[TileRow], path: str | os.PathLike[str]) -> Path:
     """Write the results table; it replaces an older one only when it is complete.
 
@@ -111,15 +110,17 @@ def read_report(path: str | os.PathLike[str]) -> RunReport:
     try:
         records = pq.read_table(path, schema=SCHEMA).to_pylist(maps_as_pydicts="strict")
     except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"expected a results table at '{path}', but it cannot be read ({error}): run the scenes again") from error
+        raise OutputError(
+            f"expected a results table at '{path}', but it cannot be read ({error}): run the scenes again"
+        ) from error
     return RunReport(tuple(_row(record) for record in records), Path(path))
 
 
 def describe_error(error: BaseException) -> str:
-    """Say in one line what went wrong.
+    r"""Say in one line what went wrong.
 
     Examples:
-        >>> describe_error(ValueError("expected 1,\\n  got 2"))
+        >>> describe_error(ValueError("expected 1,\n  got 2"))
         'ValueError: expected 1, got 2'
     """
     message = " ".join(str(error).split())
@@ -140,7 +141,9 @@ def _record(row: TileRow) -> dict[str, object]:
     }
 
 
-def _row(record: Mapping[str, object]) -> TileRow:
+def _row(record: Mapping[str, Any]) -> TileRow:
     values = {name: value for name, value in record.items() if not name.endswith("_seconds")}
     seconds = {name: value for name in STAGE_NAMES if (value := record[f"{name}_seconds"]) is not None}
-    return TileRow(**{**values, "scene": Path(values["scene"]), "warnings": tuple(values["warnings"]), "seconds": seconds})
+    return TileRow(
+        **{**values, "scene": Path(values["scene"]), "warnings": tuple(values["warnings"]), "seconds": seconds}
+    )

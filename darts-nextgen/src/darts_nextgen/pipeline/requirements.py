@@ -5,12 +5,9 @@ from collections.abc import Collection, Mapping
 
 from darts_export.products import PRODUCTS, Product, product
 from darts_nextgen.pipeline.config import RunConfig
-from darts_preprocessing import FEATURES
+from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, OPTICAL_FEATURES
 from darts_utils.errors import ConfigError, TileContractError
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS, VARIABLES
-
-OPTICAL_FEATURES = ("ndvi",)
-"""Features that need nothing but the scene; those that are neither these nor the trends need an elevation model."""
 
 
 def required_features(config: RunConfig, *, models: Mapping[str, Collection[str]]) -> tuple[str, ...]:
@@ -50,7 +47,7 @@ def _on_request(config: RunConfig, *, models: Collection[str]) -> dict[str | Non
     per_model = [name for name, row in VARIABLES.items() if row.per_model]
     rows = [
         ("--tcvis PATH", config.tcvis is not None, set(TCVIS_BANDS)),
-        ("--dem PATH", config.dem is not None, set(FEATURES) - {*TCVIS_BANDS, *OPTICAL_FEATURES}),
+        ("--dem PATH", config.dem is not None, set(DEM_FEATURES)),
         ("--keep-members", config.postprocessing.keep_members, {f"{name}-{m}" for name in per_model for m in models}),
     ]
     table: dict[str | None, set[str]] = {None: set()}

@@ -110,7 +110,8 @@ def preprocess_tile(tile: xr.Dataset, *, config: RunConfig, features: Collection
         features=features,
         tpi_outer_radius_m=config.preprocessing.tpi_outer_radius_m,
     )
-    return preprocess(tile, **auxiliary, features=features, **section_options(config, "preprocessing"))
+    options = section_options(config, "preprocessing")
+    return preprocess(tile, dem=auxiliary.dem, tcvis=auxiliary.tcvis, features=features, **options)
 
 
 def infer_tile(tile: xr.Dataset, *, config: RunConfig, ensemble: Ensemble) -> xr.Dataset:
@@ -125,7 +126,9 @@ def infer_tile(tile: xr.Dataset, *, config: RunConfig, ensemble: Ensemble) -> xr
 
 def export_outcome(tile: xr.Dataset, *, config: RunConfig) -> TileOutcome:
     """Write the products of a tile and count its thaw slumps."""
-    members = [str(name).removeprefix("probabilities-") for name in tile.data_vars if str(name).startswith("probabilities-")]
+    members = [
+        str(name).removeprefix("probabilities-") for name in tile.data_vars if str(name).startswith("probabilities-")
+    ]
     wanted = [name for name in config.export.products if name in MEMBER_PRODUCTS]
     products = [*(f"{name}-{member}" for member in members for name in wanted), *config.export.products]
     written = export_tile(tile, config.out, products=products, config=recorded_options(config))

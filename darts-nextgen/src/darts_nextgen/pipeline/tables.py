@@ -15,8 +15,20 @@ from darts_utils.errors import ConfigError
 
 T = TypeVar("T")
 
-_WORDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
-_ACCEPTED: Mapping[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,), Path: (str, Path)}
+_WORDS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Path: "a path",
+}
+_ACCEPTED: Mapping[type, tuple[type, ...]] = {
+    bool: (bool,),
+    int: (int,),
+    float: (int, float),
+    str: (str,),
+    Path: (str, Path),
+}
 
 
 def check_keys(table: Mapping[str, object], known: Collection[str], *, where: str) -> None:

@@ -57,7 +57,7 @@ def _tile_id(path: Path) -> str:
 def _scenes_of(scenes: str) -> list[Path]:
     if scenes.endswith(LIST_SUFFIX):
         return _read_list(Path(scenes))
-    found = [Path(name) for name in sorted(glob.glob(scenes, recursive=True))]
+    found = [Path(name) for name in sorted(glob.glob(scenes, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
     found = [path for path in found if not path.name.startswith(TEMPORARY_PREFIX)]
     if not found:
         raise ConfigError(f"expected scenes that match '{scenes}', but there are none: check the pattern, and quote it")
@@ -70,7 +70,9 @@ def _read_list(path: Path) -> list[Path]:
     except OSError as error:
         raise ConfigError(f"expected a list of scenes at '{path}', but it cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"expected a list of scenes at '{path}', but it is no text: name a glob pattern instead") from error
+        raise ConfigError(
+            f"expected a list of scenes at '{path}', but it is no text: name a glob pattern instead"
+        ) from error
     found = [path.absolute().parent / line for line in lines if line and not line.startswith("#")]
     if not found:
         raise ConfigError(f"expected one path per line in '{path}', but it names no scene")
