@@ -100,7 +100,7 @@ def test_files_and_datasets_give_the_same_features(scene, tmp_path):
 def test_only_the_rasters_that_features_need_are_read(planet):
     grid = geobox_of(PLANET.tile)
     both = {"dem": planet.dem, "tcvis": planet.tcvis}
-    assert None not in load_auxiliary(grid, **both)
+    assert all(part is not None for part in load_auxiliary(grid, **both))
     assert load_auxiliary(grid, **both, features=["ndvi", "slope"]).tcvis is None
     assert load_auxiliary(grid, **both, features=["tc_wetness"]).dem is None
     assert load_auxiliary(grid, dem="/nothing/here.tif", features=["ndvi"]) == (None, None)

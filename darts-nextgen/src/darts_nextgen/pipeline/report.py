@@ -108,12 +108,15 @@ def read_report(path: str | os.PathLike[str]) -> RunReport:
         OutputError: There is no such file, or it is no results table.
     """
     try:
-        records = pq.read_table(path, schema=SCHEMA).to_pylist(maps_as_pydicts="strict")
+        table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise OutputError(
             f"expected a results table at '{path}', but it cannot be read ({error}): run the scenes again"
         ) from error
-    return RunReport(tuple(_row(record) for record in records), Path(path))
+    if not table.schema.equals(SCHEMA):
+        found = ", ".join(table.schema.names)
+        raise OutputError(f"expected a results table at '{path}', but its columns are {found}: name {RESULTS_FILE}")
+    return RunReport(tuple(_row(record) for record in table.to_pylist(maps_as_pydicts="strict")), Path(path))
 
 
 def describe_error(error: BaseException) -> str:

@@ -1,0 +1,228 @@
+"""Configurations: tables to dataclasses and back, TOML files, what is refused and how."""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from darts_export.config import ExportConfig
+from darts_nextgen import RunConfig, read_config, write_config
+from darts_nextgen.pipeline.config import SECTIONS, config_table, parse_config, section_keys, section_options
+from darts_nextgen.pipeline.runfiles import read_table
+from darts_nextgen.pipeline.tables import parse_table, parse_value, plain_table
+from darts_postprocessing import PostprocessingConfig, postprocess
+from darts_preprocessing import PreprocessingConfig
+from darts_utils.errors import ConfigError, OutputError
+from darts_utils.inference.config import InferenceConfig
+
+MINIMAL = {"scene": ["/maps/a"], "models": ["/maps/m.pt"], "out": "/maps/out"}
+
+
+def test_defaults_are_those_of_the_packages():
+    config = parse_config(MINIMAL)
+    assert config.preprocessing == PreprocessingConfig()
+    assert config.inference == InferenceConfig()
+    assert config.postprocessing == PostprocessingConfig()
+    assert config.export == ExportConfig()
+    assert section_options(config, "postprocessing") == {
+        name: getattr(PostprocessingConfig(), name) for name in section_keys("postprocessing")
+    }
+
+
+def test_the_options_of_a_section_are_arguments_of_its_verb():
+    import inspect
+
+    for section, verb in SECTIONS.items():
+        assert section_keys(section)
+        if verb is not None:
+            assert set(section_keys(section)) <= set(inspect.signature(verb).parameters)
+    assert SECTIONS["postprocessing"] is postprocess
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"devise": "cpu"}, "unknown key 'devise' in the configuration: did you mean 'device'?"),
+        (
+            {"postprocessing": {"treshold": 0.4}},
+            r"unknown key 'treshold' in \[postprocessing\]: did you mean 'threshold'?",
+        ),
+        ({"inference": {"overlap": 8}}, r"unknown key 'overlap' in \[inference\]: did you mean 'overlap_px'?"),
+        ({"zzz": 1}, "unknown key 'zzz' in the configuration: expected one of bands, date"),
+        (
+            {"preprocessing": {"zzz": 1}},
+            r"in \[preprocessing\]: expected one of tpi_inner_radius_m, tpi_outer_radius_m",
+        ),
+        ({"postprocessing": {"threshold": "high"}}, "postprocessing.threshold must be a number, but got 'high'"),
+        ({"postprocessing": {"threshold": 1.5}}, r"\[postprocessing\]: .*threshold"),
+        ({"postprocessing": {"mask": "clouds"}}, "mask"),
+        ({"postprocessing": {"edge_objects": "cut"}}, "edge_objects"),
+        ({"postprocessing": {"radius_px": -1}}, "radius_px"),
+        ({"inference": {"batch_size": 1.5}}, "inference.batch_size must be a whole number, but got 1.5"),
+        ({"inference": {"batch_size": True}}, "inference.batch_size must be a whole number, but got true"),
+        ({"inference": 3}, "inference must be a table, but got 3"),
+        ({"bands": {"blue": 1}}, "bands: expected the bands blue, green, red, nir, but got blue"),
+        ({"bands": ["blue"]}, "bands must be a table"),
+        ({"scene": "a.tif"}, "scene must be a list, but got 'a.tif'"),
+        ({"scene": [1]}, r"scene\[0\] must be a path, but got 1"),
+        ({"date": "21.8.2021"}, "date: "),
+        ({"reflectance_scale": 0}, "reflectance_scale must be a finite number above 0, but got 0.0"),
+        ({"reflectance_offset": float("nan")}, "reflectance_offset must be a finite number, but got nan"),
+        ({"sentinel2_offset_dn": 500}, "sentinel2_offset_dn must be 0 or 1000, but got 500"),
+        ({"preprocessing": {"tpi_outer_radius_m": -5}}, "expected 0 <= preprocessing.tpi_inner_radius_m < "),
+        ({"preprocessing": {"tpi_inner_radius_m": 200.0}}, "but got 200.0 and 100.0"),
+        ({"scene": []}, "expected scenes to map, but got none: add --scene PATH"),
+        ({"models": []}, "expected at least one model, but got none: add --models"),
+        ({"export": {"products": "stac"}}, "export.products must be a list, but got 'stac'"),
+    ],
+)
+def test_mistakes_are_refused_by_name(table, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config({**MINIMAL, **table})
+
+
+@pytest.mark.parametrize("key", ["models", "out"])
+def test_what_has_no_default_must_be_given(key):
+    with pytest.raises(ConfigError, match=f"the configuration must have {key}"):
+        parse_config({name: value for name, value in MINIMAL.items() if name != key})
+
+
+names = st.text("abcdefghij_", min_size=1, max_size=8)
+metres = st.floats(1, 500)
+configs = st.builds(
+    RunConfig,
+    models=st.lists(names.map(lambda name: Path("/models") / name), min_size=1, max_size=3).map(tuple),
+    out=names.map(lambda name: Path("/out") / name),
+    scene=st.lists(names.map(lambda name: Path("/scenes") / name), min_size=1, max_size=3).map(tuple),
+    scenes=st.none() | names.map(lambda name: f"/scenes/{name}/*"),
+    bands=st.just({})
+    | st.permutations(range(1, 9)).map(lambda n: dict(zip(("blue", "green", "red", "nir"), n, strict=False))),
+    reflectance_scale=st.floats(1e-6, 10),
+    reflectance_offset=st.floats(-1, 1),
+    sentinel2_offset_dn=st.sampled_from([None, 0, 1000]),
+    sensor=st.none() | names,
+    date=st.none() | st.dates().map(str),
+    dem=st.none() | names.map(lambda name: Path("/dem") / name),
+    tcvis=st.none() | names.map(lambda name: Path("/tcvis") / name),
+    device=st.sampled_from(["auto", "cpu", "cuda:1"]),
+    weights=st.dictionaries(names, st.floats(0.1, 10), max_size=3),
+    preprocessing=st.builds(PreprocessingConfig, tpi_outer_radius_m=st.floats(501, 900), tpi_inner_radius_m=metres),
+    inference=st.builds(
+        InferenceConfig,
+        overlap_px=st.integers(0, 64),
+        batch_size=st.integers(1, 32),
+        padding_px=st.integers(0, 64),
+        ramp=st.sampled_from(["open", "closed"]),
+        patch_px=st.none() | st.integers(128, 1024),
+    ),
+    postprocessing=st.builds(
+        PostprocessingConfig,
+        threshold=st.floats(0.01, 0.99),
+        mask=st.sampled_from(["quality", "valid", "none"]),
+        radius_px=st.integers(0, 50),
+        edge_px=st.integers(0, 50),
+        min_object_px=st.integers(0, 500),
+        edge_objects=st.sampled_from(["drop", "keep"]),
+        keep_members=st.booleans(),
+    ),
+    export=st.builds(ExportConfig, products=st.lists(names, min_size=1, max_size=4, unique=True).map(tuple)),
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(config=configs)
+def test_every_configuration_survives_its_file(config, tmp_path_factory):
+    path = write_config(config, tmp_path_factory.mktemp("config") / "run.toml")
+    assert read_config(path) == config
+    assert parse_config(config_table(config)) == config
+
+
+def test_relative_paths_start_at_the_folder_of_the_file(tmp_path, monkeypatch):
+    (tmp_path / "run.toml").write_text(
+        'scene = ["a"]\nscenes = "b/*"\nmodels = ["/abs/m.pt"]\nout = "results"\ndem = "../d.tif"\n'
+    )
+    monkeypatch.chdir("/")
+    config = read_config(tmp_path / "run.toml")
+    assert config.scene == (tmp_path / "a",)
+    assert config.scenes == str(tmp_path / "b" / "*")
+    assert config.models == (Path("/abs/m.pt"),)
+    assert config.out == tmp_path / "results"
+    assert config.dem == tmp_path / ".." / "d.tif"
+
+
+def test_a_written_file_names_every_option_and_absolute_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_config(RunConfig(scene=(Path("a"),), models=(Path("m.pt"),), out=Path("out")), "run.toml")
+    table = tomllib.loads((tmp_path / "run.toml").read_text())
+    assert table["scene"] == [str(tmp_path / "a")]
+    assert table["postprocessing"]["min_object_px"] == PostprocessingConfig().min_object_px
+    assert set(table["inference"]) >= {"overlap_px", "batch_size"}
+
+
+def test_files_that_are_none_are_named(tmp_path):
+    with pytest.raises(
+        ConfigError, match="expected a configuration at '.*gone.toml', but it cannot be read: No such file"
+    ):
+        read_table(tmp_path / "gone.toml")
+    (tmp_path / "broken.toml").write_text("scene = [")
+    with pytest.raises(ConfigError, match="expected TOML in '.*broken.toml', but"):
+        read_table(tmp_path / "broken.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="expected TOML in '.*bytes.toml', but"):
+        read_table(tmp_path / "bytes.toml")
+    with pytest.raises(OutputError, match="bytes.toml"):
+        write_config(parse_config(MINIMAL), tmp_path / "bytes.toml" / "run.toml")
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    number: float = 1.0
+
+    def __post_init__(self):
+        if self.number < 0:
+            raise ConfigError("number must not be negative")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    flag: bool = False
+    kind: Literal["a", "b"] = "a"
+    inner: Inner = dataclasses.field(default_factory=Inner)
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    path: Path | None = None
+
+
+def test_tables_and_dataclasses():
+    table = {"flag": True, "kind": "b", "inner": {"number": 2}, "counts": {"x": 1}, "path": "p"}
+    made = parse_table(Outer, table)
+    assert made == Outer(flag=True, kind="b", inner=Inner(2.0), counts={"x": 1}, path=Path("p"))
+    assert isinstance(made.inner.number, float)
+    assert parse_table(Outer, plain_table(made)) == made
+    assert plain_table(Outer()) == {"flag": False, "kind": "a", "inner": {"number": 1.0}, "counts": {}}
+    assert parse_table(Outer, {"inner": Inner(3.0), "path": None}) == Outer(inner=Inner(3.0))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"kind": "c"}, "kind must be one of 'a', 'b', but got 'c'"),
+        ({"flag": 1}, "flag must be true or false, but got 1"),
+        ({"inner": {"number": -1}}, r"\[inner\]: number must not be negative"),
+        ({"inner": {"nummber": 1}}, r"unknown key 'nummber' in \[inner\]: did you mean 'number'"),
+        ({"counts": {"x": "one"}}, "counts.x must be a whole number, but got 'one'"),
+        ({"path": 3}, "path must be a path, but got 3"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_refused(table, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_table(Outer, table)
+
+
+def test_an_entry_of_a_list_is_named_by_its_place():
+    with pytest.raises(ConfigError, match=r"sizes\[1\] must be a whole number, but got 'two'"):
+        parse_value([1, "two"], tuple[int, ...], key="sizes")

@@ -1,0 +1,86 @@
+"""The results table: rows to Parquet and back."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from darts_nextgen.pipeline.report import RunReport, TileRow, describe_error, read_report, write_report
+from darts_nextgen.pipeline.stages import STAGE_NAMES
+from darts_utils.errors import OutputError
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
+rows = st.builds(
+    TileRow,
+    tile_id=texts,
+    scene=st.just(Path("/scenes/a")),
+    status=st.sampled_from(["pending", "done", "failed"]),
+    failed_stage=st.none() | st.sampled_from(STAGE_NAMES),
+    error=st.none() | texts,
+    warnings=st.lists(texts, max_size=3).map(tuple),
+    objects=st.none() | st.integers(0, 10**6),
+    seconds=st.dictionaries(st.sampled_from(STAGE_NAMES), st.floats(0, 1e6)),
+    products=st.dictionaries(texts, texts, max_size=3),
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(written=st.lists(rows, max_size=4))
+def test_rows_survive_the_table(written, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "results.parquet"
+    assert write_report(written, path) == path
+    assert read_report(path) == RunReport(tuple(written), path)
+
+
+def test_the_columns_are_those_that_people_ask_for(tmp_path):
+    write_report([TileRow("a", Path("/a"), status="done", objects=3, seconds={"load": 1.5})], tmp_path / "r.parquet")
+    (row,) = pq.read_table(tmp_path / "r.parquet").to_pylist()
+    assert set(row) == {
+        "tile_id", "scene", "status", "failed_stage", "error", "warnings", "objects", "products",
+        *(f"{name}_seconds" for name in STAGE_NAMES),
+    }  # fmt: skip
+    assert (row["tile_id"], row["status"], row["objects"], row["load_seconds"]) == ("a", "done", 3, 1.5)
+    assert row["inference_seconds"] is None
+
+
+def test_a_report_counts(tmp_path):
+    done, failed, pending = (
+        TileRow("a", tmp_path, status="done", objects=3),
+        TileRow("b", tmp_path, status="failed", error="no"),
+        TileRow("c", tmp_path),
+    )
+    report = RunReport((done, failed, pending), tmp_path)
+    assert (report.done, report.failed, report.objects, report.exit_code) == ((done,), (failed,), 3, 1)
+    assert RunReport((done,), tmp_path).exit_code == 0
+    assert RunReport((done, pending), tmp_path).exit_code == 1
+
+
+def test_what_is_no_results_table_is_named(tmp_path):
+    with pytest.raises(OutputError, match="expected a results table at '.*gone.parquet', but it cannot be read"):
+        read_report(tmp_path / "gone.parquet")
+    (tmp_path / "text.parquet").write_text("no table")
+    with pytest.raises(OutputError, match="run the scenes again"):
+        read_report(tmp_path / "text.parquet")
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
+    with pytest.raises(
+        OutputError, match="expected a results table at '.*', but its columns are a: name results.parquet"
+    ):
+        read_report(tmp_path / "other.parquet")
+
+
+def test_a_table_is_replaced_only_when_it_is_complete(tmp_path):
+    path = tmp_path / "results.parquet"
+    write_report([TileRow("a", tmp_path)], path)
+    before = path.read_bytes()
+    with pytest.raises(pa.ArrowException):
+        write_report([TileRow("b", tmp_path, objects="many")], path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_errors_are_one_line():
+    assert describe_error(ValueError("a\n  b")) == "ValueError: a b"
+    assert describe_error(KeyboardInterrupt()) == "KeyboardInterrupt"

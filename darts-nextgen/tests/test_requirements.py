@@ -1,0 +1,103 @@
+"""What models and products need is compared with what the run has, before any work."""
+
+from pathlib import Path
+
+import pytest
+
+from darts_export.config import ExportConfig
+from darts_nextgen import RunConfig
+from darts_nextgen.pipeline.plan import plan_run
+from darts_nextgen.pipeline.requirements import required_features
+from darts_postprocessing import PostprocessingConfig
+from darts_utils.errors import CheckpointError, ConfigError, DeviceError
+from darts_utils.inference.config import InferenceConfig
+
+OPTICAL = ("blue", "green", "red", "nir", "ndvi", "valid_data_mask")
+PRODUCTS = ExportConfig().products
+
+
+def features_of(models, *, products=PRODUCTS, **options):
+    config = RunConfig(
+        scene=(Path("a"),), models=(Path("m.pt"),), out=Path("out"), export=ExportConfig(products=products), **options
+    )
+    return required_features(config, models=models)
+
+
+def test_only_what_is_needed_is_made():
+    assert features_of({"optical": OPTICAL}) == ("ndvi",)
+    assert features_of({"optical": OPTICAL}, dem=Path("d.tif"), tcvis=Path("t.tif")) == ("ndvi",)
+    assert features_of({"m": ("red", "slope")}, dem=Path("d.tif")) == ("slope",)
+    both = {"a": ("ndvi", "tc_wetness"), "b": ("slope",)}
+    assert features_of(both, dem=Path("d.tif"), tcvis=Path("t.tif")) == ("ndvi", "slope", "tc_wetness")
+
+
+def test_products_count_too():
+    assert features_of({"m": ("red",)}, products=("ndvi", "stac")) == ("ndvi",)
+    assert "slope" in features_of({"m": ("red",)}, products=("slope",), dem=Path("d.tif"))
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        (
+            {"m": ("slope", "red")},
+            r"model 'm' needs slope \(add --dem PATH\); add it, or choose a model that needs less",
+        ),
+        ({"m": ("tc_wetness",)}, r"model 'm' needs tc_wetness \(add --tcvis PATH\)"),
+        ({"fine": OPTICAL, "m": ("swir1",)}, r"model 'm' needs swir1 \(no step of the run makes it\)"),
+    ],
+)
+def test_models_that_need_more_are_refused(models, message):
+    with pytest.raises(ConfigError, match=message):
+        features_of(models)
+
+
+@pytest.mark.parametrize(
+    ("products", "message"),
+    [
+        (("thumbnial",), "unknown product 'thumbnial' in export.products: did you mean 'thumbnail'?"),
+        (("zzzzzz",), "unknown product 'zzzzzz' in export.products: expected one of probabilities"),
+        (("dem",), r"product 'dem' needs .*\(add --dem PATH\); add it, or leave the product out"),
+        (("tcvis",), r"\(add --tcvis PATH\)"),
+        (("probabilities-optical",), r"\(add --keep-members\)"),
+    ],
+)
+def test_products_that_cannot_be_made_are_refused(products, message):
+    with pytest.raises(ConfigError, match=message):
+        features_of({"optical": OPTICAL}, products=products)
+
+
+def test_products_of_members_need_the_members():
+    kept = PostprocessingConfig(keep_members=True)
+    assert features_of({"optical": OPTICAL}, products=("probabilities-optical",), postprocessing=kept) == ("ndvi",)
+
+
+def test_a_plan_holds_everything(planet, models):
+    config = RunConfig(scene=(planet.scene,), models=(models,), dem=planet.dem, tcvis=planet.tcvis, out=Path("out"))
+    plan = plan_run(config)
+    assert [task.tile_id for task in plan.tasks] == [planet.scene.name]
+    assert set(plan.ensemble.members) == {"full", "optical"}
+    assert set(plan.features) == {"ndvi", "relative_elevation", "slope", "tc_brightness", "tc_greenness", "tc_wetness"}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"dem": Path("/gone.tif")}, ConfigError, r"expected a raster at '/gone.tif' \(--dem\), but there is none"),
+        ({"tcvis": Path("/gone.tif")}, ConfigError, r"expected a raster at '/gone.tif' \(--tcvis\)"),
+        ({"models": (Path("/gone.pt"),)}, CheckpointError, "/gone.pt"),
+        ({"device": "cuda:77"}, DeviceError, "cuda:77"),
+        ({"weights": {"other": 1.0}}, ConfigError, "other"),
+        ({"inference": InferenceConfig(patch_px=128, overlap_px=128)}, ConfigError, r"\[inference\]: .*overlap"),
+    ],
+)
+def test_plans_that_make_no_sense_are_refused(planet, models, options, error, message):
+    base = {"scene": (planet.scene,), "models": (models / "optical.pt",), "out": Path("out")}
+    with pytest.raises(error, match=message):
+        plan_run(RunConfig(**{**base, **options}))
+
+
+def test_a_geotiff_needs_its_bands_named(planet, models):
+    image = next(planet.scene.glob("*_SR.tif"))
+    with pytest.raises(ConfigError, match="is a file, whose bands must be named: add --bands"):
+        plan_run(RunConfig(scene=(image,), models=(models / "optical.pt",), out=Path("out")))
