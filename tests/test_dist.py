@@ -14,23 +14,6 @@ UV = ROOT / ".tools" / "bin" / "uv"
 HEAVY = {"darts-segmentation", "darts-ensemble", "darts-nextgen"}
 MEMBERS = sorted(path.parent.name for path in ROOT.glob("darts-*/pyproject.toml"))
 
-USE_POSTPROCESSING = """
-import numpy as np, xarray as xr
-from affine import Affine
-from odc.geo.geobox import GeoBox
-from darts_postprocessing import postprocess
-from darts_utils.tiles import coords_of, variable
-shape = (64, 64)
-probabilities = np.zeros(shape, "float32"); probabilities[20:40, 20:40] = 0.9
-mask = np.ones(shape, bool)
-tile = xr.Dataset(coords=coords_of(GeoBox(shape, Affine(3, 0, 0, 0, -3, 0), "EPSG:32608"))).assign(
-    probabilities=variable("probabilities", probabilities, source="test"),
-    valid_data_mask=variable("valid_data_mask", mask, source="test"),
-    quality_data_mask=variable("quality_data_mask", mask, source="test"),
-)
-print(int(postprocess(tile).binarized_segmentation.sum()))
-"""
-
 
 def clean_environment():
     return {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
@@ -42,6 +25,15 @@ def run(*command, cwd):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
+
+
+def run_readme(python, member, *, cwd):
+    """Run the examples of a package's README with nothing installed but what it asked for."""
+    flags = ["-o", "NORMALIZE_WHITESPACE", "-o", "ELLIPSIS"]
+    readme = (ROOT / member / "README.md").read_text()
+    assert ">>> " in readme
+    (cwd / "README.md").write_text(readme)
+    run(python, "-m", "doctest", *flags, "README.md", cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +73,7 @@ def test_pip_installs_one_member_alone_and_it_works(dist, tmp_path):
     for url in ours.values():
         assert url.startswith(dist.as_uri())
     assert "torch" not in installed
-    assert run(python, "-c", USE_POSTPROCESSING, cwd=tmp_path) == "400\n"
+    run_readme(python, "darts-postprocessing", cwd=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -120,3 +112,4 @@ def test_every_wheel_comes_from_dist_and_imports(member, dist, tmp_path):
     package = member.replace("-", "_")
     out = run(python, "-c", f"import {package}; print({package}.__file__)", cwd=tmp_path)
     assert Path(out.strip()).is_relative_to(tmp_path)
+    run_readme(python, member, cwd=tmp_path)

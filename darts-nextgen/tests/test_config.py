@@ -226,3 +226,11 @@ def test_values_of_the_wrong_kind_are_refused(table, message):
 def test_an_entry_of_a_list_is_named_by_its_place():
     with pytest.raises(ConfigError, match=r"sizes\[1\] must be a whole number, but got 'two'"):
         parse_value([1, "two"], tuple[int, ...], key="sizes")
+
+
+def test_the_configuration_of_the_readme_is_one():
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    table = tomllib.loads(text.partition("```toml\n")[2].partition("```")[0])
+    config = parse_config(table)
+    assert config.postprocessing.threshold == 0.4
+    assert config.models == (Path("/models/full.pt"), Path("/models/optical.pt"))

@@ -71,6 +71,7 @@ def _sync(path: Path) -> None:
 def _reason(error: OSError) -> str:
     advice = {
         errno.ENOSPC: "the disk is full: free some space or choose another folder",
+        errno.EFBIG: "the file is larger than the file system or a limit allows: choose another folder or raise the limit",
         errno.EDQUOT: "the disk quota is used up: free some space or choose another folder",
         errno.EACCES: "permission denied: choose a folder you may write to",
         errno.EROFS: "the file system is read-only: choose another folder",
