@@ -8,10 +8,10 @@ import skimage.measure
 import skimage.morphology
 from affine import Affine
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from darts_export.polygons import label_objects, polygonise, touching_outside
+from darts_export.polygons import polygonise
+from darts_utils.objects import label_objects
 from darts_utils.testing import strategies
 
 Mask = NDArray[np.bool_]
@@ -77,15 +77,3 @@ def test_parts_that_touch_by_a_corner_are_one_object() -> None:
     labels, count = label_objects(np.eye(2, dtype="uint8"))
     (outline,) = polygonise(labels, count, Affine.identity())
     assert (count, outline.geom_type, len(outline.geoms)) == (1, "MultiPolygon", 2)
-
-
-@given(mask=strategies.masks(max_px=14), seed=st.integers(0, 50))
-@settings(deadline=None, max_examples=50)
-def test_touching_outside_equals_a_loop(mask: Mask, seed: int) -> None:
-    extent = np.random.default_rng(seed).random(mask.shape) < 0.9
-    labels, count = label_objects(mask)
-    expected = [
-        bool((skimage.morphology.dilation(labels == index, np.ones((3, 3)), mode="ignore") & ~extent).any())
-        for index in range(1, count + 1)
-    ]
-    assert touching_outside(labels, count, extent).tolist() == expected

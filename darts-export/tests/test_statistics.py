@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from darts_export.polygons import label_objects
 from darts_export.statistics import statistics_of
+from darts_utils.objects import label_objects
 from darts_utils.testing import strategies
 
 

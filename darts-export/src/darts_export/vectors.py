@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from darts_export.ellipsoid import areas_and_perimeters_m
 from darts_export.naming import safe_tile_id
-from darts_export.polygons import label_objects, polygonise, touching_outside
+from darts_export.polygons import polygonise
 from darts_export.statistics import statistics_of
 from darts_utils.device import computed, to_numpy
+from darts_utils.objects import label_objects, object_sizes_px, touching_outside
 from darts_utils.tiles import geobox_of, require_variables
 
 _EDGE_PX = 100
@@ -93,7 +94,7 @@ def segments_of(
         **_tile_columns(tile, found.count),
         "area_m2": area_m2,
         "perimeter_m": perimeter_m,
-        "npixel": _sizes(found),
+        "npixel": object_sizes_px(found.labels, found.count),
         **{f"probability_{name}": values for name, values in statistics.items()},
         "touches_edge": touching_outside(found.labels, found.count, numpy_values(tile, "extent")),
         **_agreement(tile, found),
@@ -124,7 +125,7 @@ def extent_of(tile: xr.Dataset) -> geopandas.GeoDataFrame:
         **_tile_columns(tile, count),
         "area_m2": area_m2,
         "perimeter_m": perimeter_m,
-        "npixel": _sizes(found),
+        "npixel": object_sizes_px(found.labels, found.count),
     }
     return _table(tile, columns, found.outlines)
 
@@ -144,10 +145,6 @@ def _measured(tile: xr.Dataset, outlines: NDArray[np.object_]) -> tuple[NDArray[
     return areas_and_perimeters_m(outlines, str(grid.crs), longest_edge=_EDGE_PX * abs(grid.affine.a))
 
 
-def _sizes(objects: Objects) -> NDArray[np.int64]:
-    return np.bincount(objects.labels.ravel(), minlength=objects.count + 1)[1:].astype("int64")
-
-
 def _tile_columns(tile: xr.Dataset, count: int) -> dict[str, Any]:
     stated = {
         "tile_id": safe_tile_id(tile),
@@ -165,7 +162,7 @@ def _agreement(tile: xr.Dataset, objects: Objects) -> dict[str, NDArray[np.float
     for name in members:
         votes += numpy_values(tile, str(name))
     total = np.bincount(objects.labels.ravel(), weights=votes.ravel(), minlength=objects.count + 1)[1:]
-    return {"member_agreement": total / (len(members) * _sizes(objects))}
+    return {"member_agreement": total / (len(members) * object_sizes_px(objects.labels, objects.count))}
 
 
 def _table(tile: xr.Dataset, columns: Mapping[str, Any], outlines: NDArray[np.object_]) -> geopandas.GeoDataFrame:

@@ -1,18 +1,15 @@
-"""Sets of pixels that touch by an edge or a corner, and which of them stay."""
+"""Which objects stay: not those that reach out of the trusted extent, not those of few pixels."""
 
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from darts_postprocessing.checks import check_pixels
 from darts_postprocessing.config import PostprocessingConfig
 from darts_utils.batching import batched
-from darts_utils.device import array_namespace, computed, scipy_namespace
+from darts_utils.device import computed
+from darts_utils.objects import keep_objects, label_objects, object_sizes_px, touching_outside
 from darts_utils.tiles import require_variables, variable
-
-NEIGHBOURS = np.ones((3, 3), dtype=bool)
-"""The structuring element of 8-connectivity."""
 
 
 def drop_edge_objects(tile: xr.Dataset) -> xr.Dataset:
@@ -83,39 +80,16 @@ def remove_small_objects(tile: xr.Dataset, *, min_object_px: int = Postprocessin
 
 def without_edge_objects(objects: Any, extent: Any) -> Any:
     """Return `objects` (y, x) bool without those that have a pixel outside `extent` or 8-adjacent to one outside."""
-    ndimage = scipy_namespace("ndimage", objects)
-    labels, count = label(objects)
-    near_outside = ndimage.binary_dilation(~extent, structure=_neighbours(objects))
-    keep = _all_but_background(labels, count)
-    keep[labels[near_outside]] = False
-    return keep[labels]
+    labels, count = label_objects(objects)
+    return keep_objects(labels, ~touching_outside(labels, count, extent))
 
 
 def without_small_objects(objects: Any, min_object_px: int) -> Any:
     """Return `objects` (y, x) bool without those of fewer than `min_object_px` pixels."""
     if min_object_px <= 1:
         return objects
-    xp = array_namespace(objects)
-    labels, count = label(objects)
-    keep = xp.bincount(labels.ravel(), minlength=count + 1) >= min_object_px
-    keep[0] = False
-    return keep[labels]
-
-
-def label(objects: Any) -> tuple[Any, int]:
-    """Number the 8-connected sets of true pixels 1, 2, … in the order of their first pixels, row by row."""
-    labels, count = scipy_namespace("ndimage", objects).label(objects, structure=_neighbours(objects))
-    return labels, int(count)
-
-
-def _all_but_background(labels: Any, count: int) -> Any:
-    keep = array_namespace(labels).ones(count + 1, dtype=bool)
-    keep[0] = False
-    return keep
-
-
-def _neighbours(like: Any) -> Any:
-    return array_namespace(like).asarray(NEIGHBOURS)
+    labels, count = label_objects(objects)
+    return keep_objects(labels, object_sizes_px(labels, count) >= min_object_px)
 
 
 def _with_objects(tile: xr.Dataset, objects: Any, **attrs: object) -> xr.Dataset:

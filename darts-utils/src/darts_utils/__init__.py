@@ -10,6 +10,7 @@ Everything that DARTS does is a *verb* (``tile → tile``, input untouched, with
 `tile_io`           tile ↔ NetCDF, lossless and atomic
 `patches`           windows and blending weights of sliding-window inference
 `device`            NumPy or CuPy, chosen by the array that came in
+`objects`           8-connected objects: numbering, sizes, which reach out of the trusted area
 `batching`          `batched`, which makes the twin of a verb
 `models`            the `TileModel` protocol and the ``darts.models`` entry points
 `errors`            every error class

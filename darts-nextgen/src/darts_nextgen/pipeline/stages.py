@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from darts_ensemble import Ensemble
@@ -20,7 +19,8 @@ from darts_nextgen.pipeline.tasks import SceneTask
 from darts_postprocessing import postprocess
 from darts_preprocessing import load_auxiliary, preprocess
 from darts_preprocessing.loading import load_scene
-from darts_utils.device import computed, scipy_namespace
+from darts_utils.device import computed
+from darts_utils.objects import label_objects
 from darts_utils.tiles import geobox_of
 
 STAGE_NAMES = ("load", "preprocess", "inference", "postprocess", "export")
@@ -28,9 +28,6 @@ STAGE_NAMES = ("load", "preprocess", "inference", "postprocess", "export")
 
 MEMBER_PRODUCTS = ("probabilities", "binarized", "prediction_segments")
 """Products that are written for each model too where the members are kept."""
-
-_TOUCHING = np.ones((3, 3), "uint8")
-"""Pixels that touch by an edge or a corner are one object."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +129,8 @@ def export_outcome(tile: xr.Dataset, *, config: RunConfig) -> TileOutcome:
     wanted = [name for name in config.export.products if name in MEMBER_PRODUCTS]
     products = [*(f"{name}-{member}" for member in members for name in wanted), *config.export.products]
     written = export_tile(tile, config.out, products=products, config=recorded_options(config))
-    binarized = computed(tile["binarized_segmentation"].data)
-    _, objects = scipy_namespace("ndimage", binarized).label(binarized, structure=_TOUCHING)
-    return TileOutcome(objects=int(objects), products={name: str(path) for name, path in written.items()})
+    _, objects = label_objects(computed(tile["binarized_segmentation"].data))
+    return TileOutcome(objects=objects, products={name: str(path) for name, path in written.items()})
 
 
 def recorded_options(config: RunConfig) -> dict[str, Any]:

@@ -1,0 +1,52 @@
+"""Objects against scikit-image and loops."""
+
+import numpy as np
+import skimage.measure
+import skimage.morphology
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from darts_utils.objects import keep_objects, label_objects, object_sizes_px, touching_outside
+from darts_utils.testing import strategies
+
+
+@given(mask=strategies.masks(max_px=20))
+@settings(deadline=None, max_examples=60)
+def test_labels_and_sizes_are_those_of_scikit_image(mask):
+    labels, count = label_objects(mask)
+    np.testing.assert_array_equal(labels, skimage.measure.label(mask, connectivity=2))
+    assert labels.dtype == np.int32
+    sizes = [region.area for region in skimage.measure.regionprops(labels)]
+    assert object_sizes_px(labels, count).tolist() == sizes
+    assert sum(sizes) == mask.sum()
+
+
+@given(mask=strategies.masks(max_px=14), seed=st.integers(0, 50))
+@settings(deadline=None, max_examples=50)
+def test_touching_outside_equals_a_loop(mask, seed):
+    extent = np.random.default_rng(seed).random(mask.shape) < 0.9
+    labels, count = label_objects(mask)
+    expected = [
+        bool((skimage.morphology.dilation(labels == index, np.ones((3, 3)), mode="ignore") & ~extent).any())
+        for index in range(1, count + 1)
+    ]
+    assert touching_outside(labels, count, extent).tolist() == expected
+
+
+@given(mask=strategies.masks(max_px=14), seed=st.integers(0, 50))
+@settings(deadline=None, max_examples=50)
+def test_objects_stay_or_go_whole(mask, seed):
+    labels, count = label_objects(mask)
+    keep = np.random.default_rng(seed).random(count) < 0.5
+    stays = [index for index in range(1, count + 1) if keep[index - 1]]
+    np.testing.assert_array_equal(keep_objects(labels, keep), np.isin(labels, stays))
+
+
+def test_nothing_and_read_only():
+    nothing = np.zeros((3, 4), dtype=bool)
+    nothing.flags.writeable = False
+    labels, count = label_objects(nothing)
+    assert count == 0
+    assert object_sizes_px(labels, count).shape == (0,)
+    assert touching_outside(labels, count, ~nothing).shape == (0,)
+    assert not keep_objects(labels, np.zeros(0, dtype=bool)).any()
