@@ -17,9 +17,9 @@ from darts_nextgen import RunConfig, run_local
 from darts_nextgen.demo.sample import MODELS
 from darts_preprocessing import align, load_and_preprocess, load_auxiliary
 from darts_preprocessing.alignment import kernel_scale
+from darts_utils.grids import geobox_of
 from darts_utils.synthetic import synthetic_scene, write_scene
 from darts_utils.testing import data_dir
-from darts_utils.tiles import geobox_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PEEL = "S2_20210821T210019_20210821T210020_T08WMA"

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from darts_export.rasters import band_of, write_cog
 from darts_utils.errors import TileContractError
+from darts_utils.grids import geobox_of
 from darts_utils.testing import example_tile
-from darts_utils.tiles import geobox_of
 
 
 def _write(tile: xr.Dataset, names: Sequence[str], folder: Path, *, valid: NDArray[np.bool_] | None = None) -> Path:

@@ -8,8 +8,8 @@ import xarray as xr
 from PIL import Image
 
 from darts_export.thumbnails import draw_thumbnail, write_jpeg
+from darts_utils.grids import geobox_of
 from darts_utils.testing import example_tile
-from darts_utils.tiles import geobox_of
 
 
 def _draw(tile: xr.Dataset, *outlines: shapely.Geometry, longer_side_px: int = 1024) -> np.ndarray:

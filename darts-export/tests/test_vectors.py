@@ -14,8 +14,9 @@ from odc.geo.geobox import GeoBox
 from darts_export import extent_of, segments_of
 from darts_export.vectors import objects_of
 from darts_utils.errors import MissingVariableError, TileContractError
+from darts_utils.grids import coords_of, geobox_of
 from darts_utils.testing import Backend, data_dir, example_tile, strategies
-from darts_utils.tiles import coords_of, geobox_of, variable
+from darts_utils.tiles import variable
 
 COLUMNS = {
     "segment_id": "int64",

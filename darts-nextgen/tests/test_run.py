@@ -20,7 +20,7 @@ from darts_nextgen.demo.overlap import measure_overlap
 from darts_nextgen.pipeline import local
 from darts_postprocessing import postprocess
 from darts_preprocessing import load_and_preprocess
-from darts_utils.tiles import geobox_of
+from darts_utils.grids import geobox_of
 
 FILES = {
     "probabilities.tif",

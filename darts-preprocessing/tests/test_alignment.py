@@ -14,9 +14,10 @@ from darts_preprocessing import align
 from darts_preprocessing.alignment import kernel_scale
 from darts_preprocessing.loading import load_arcticdem
 from darts_utils.errors import TileContractError
+from darts_utils.grids import coords_of, geobox_of
 from darts_utils.synthetic import synthetic_scene
 from darts_utils.testing import data_dir, example_tile
-from darts_utils.tiles import DIMS, coords_of, geobox_of
+from darts_utils.tiles import DIMS
 
 SCENE = synthetic_scene(3, shape=(120, 140))
 GRID = geobox_of(SCENE.tile)

@@ -16,9 +16,10 @@ from darts_preprocessing.loading import (
     parse_bands,
 )
 from darts_utils.errors import GridMismatchError, MissingVariableError, SceneError, SceneNotFoundError
+from darts_utils.grids import geobox_of
 from darts_utils.synthetic import synthetic_scene, write_scene
 from darts_utils.testing import data_dir
-from darts_utils.tiles import check_tile, geobox_of
+from darts_utils.tiles import check_tile
 
 PLANET = synthetic_scene(31, shape=(48, 60))
 SENTINEL = synthetic_scene(32, shape=(41, 50), resolution_m=10.0, sensor="sentinel2")

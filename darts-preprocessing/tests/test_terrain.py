@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from darts_preprocessing import calculate_relative_elevation, calculate_slope
 from darts_preprocessing.relative_elevation import neighbourhood, radius_px
 from darts_utils.errors import TileContractError
+from darts_utils.grids import geobox_of, resolution_m
 from darts_utils.synthetic import synthetic_scene
 from darts_utils.testing import assert_verb_contract, example_tile
-from darts_utils.tiles import geobox_of, resolution_m
 
 TILE = example_tile(["dem"], shape=(24, 30), resolution_m=10.0)
 

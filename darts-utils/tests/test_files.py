@@ -1,14 +1,15 @@
 import errno
 import os
 import resource
+import stat
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
-from darts_utils.errors import OutputError
-from darts_utils.files import TEMPORARY_PREFIX, atomic_path
+from darts_utils.errors import OutputError, SceneNotFoundError
+from darts_utils.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
 
 
 def test_the_final_name_appears_only_at_the_end(tmp_path):
@@ -46,7 +47,7 @@ def test_a_writer_that_writes_nothing_is_an_error(tmp_path):
         (errno.EDQUOT, "quota"),
         (errno.EACCES, "permission denied"),
         (errno.EROFS, "read-only"),
-        (errno.EIO, "Input/output error"),
+        (errno.EIO, "the disk reports an error"),
     ],
 )
 def test_the_reason_of_a_failed_write_is_named(tmp_path, number, message):
@@ -94,3 +95,83 @@ def test_a_killed_writer_never_leaves_the_final_name(tmp_path):
     )
     assert run.returncode == -9
     assert [entry.name.startswith(TEMPORARY_PREFIX) for entry in tmp_path.iterdir()] == [True]
+
+
+def test_errors_of_what_the_block_reads_are_not_relabelled(tmp_path):
+    with pytest.raises(SceneNotFoundError, match="no elevation"), atomic_path(tmp_path / "result.tif"):
+        raise SceneNotFoundError("no elevation")
+    with pytest.raises(PermissionError, match="input.tif"), atomic_path(tmp_path / "result.tif"):
+        raise PermissionError(errno.EACCES, "Permission denied", "/data/input.tif")
+    with pytest.raises(TimeoutError), atomic_path(tmp_path / "result.tif"):
+        raise TimeoutError(errno.ETIMEDOUT, "timed out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_left_as_remains_is_removed_and_hides_no_error(tmp_path):
+    with pytest.raises(RuntimeError, match="the real problem"), atomic_path(tmp_path / "result.zarr") as temporary:
+        temporary.mkdir()
+        (temporary / "chunk").touch()
+        raise RuntimeError("the real problem")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_leaves_the_old_file_and_no_remains(tmp_path):
+    final = tmp_path / "result.bin"
+    final.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), atomic_path(final) as temporary:
+        temporary.write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert final.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [final]
+
+
+def test_two_writers_of_one_name_do_not_meet(tmp_path):
+    final = tmp_path / "result.bin"
+    with atomic_path(final) as first, atomic_path(final) as second:
+        first.write_bytes(b"first")
+        second.write_bytes(b"second")
+    assert final.read_bytes() == b"first"  # its block ended last
+    assert list(tmp_path.iterdir()) == [final]
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
+    def sync(descriptor, real=os.fsync):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with atomic_path(tmp_path / "result.bin") as temporary:
+        temporary.write_bytes(b"done")
+    assert (tmp_path / "result.bin").read_bytes() == b"done"
+
+
+def test_the_longest_name_that_a_file_can_have_works(tmp_path):
+    final = tmp_path / ("ü" * 125 + ".json")
+    with atomic_path(final) as temporary:
+        assert temporary.suffix == ".json"
+        temporary.write_bytes(b"done")
+    assert final.read_bytes() == b"done"
+    with pytest.raises(OutputError, match="the name is too long"), atomic_path(tmp_path / ("a" * 300)) as temporary:
+        temporary.write_bytes(b"done")
+
+
+def test_a_folder_of_the_same_name_is_refused(tmp_path):
+    (tmp_path / "result").mkdir()
+    with pytest.raises(OutputError, match="a folder has this name"), atomic_path(tmp_path / "result") as temporary:
+        temporary.write_bytes(b"done")
+
+
+def test_leftovers_of_the_dead_are_removed_and_work_in_progress_is_not(tmp_path):
+    program = "import os, sys; from darts_utils.files import atomic_path\n"
+    program += "with atomic_path(sys.argv[1]) as path: path.touch(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "dead.tif")], check=True)
+    (dead,) = tmp_path.iterdir()
+    elsewhere = tmp_path / f"{TEMPORARY_PREFIX}00000000-1-abcdef01-other.tif"
+    elsewhere.touch()
+    with atomic_path(tmp_path / "result.tif") as temporary:
+        temporary.touch()
+        remove_leftovers(tmp_path)
+        assert set(tmp_path.iterdir()) == {temporary, elsewhere}
+    assert not dead.exists()
+    remove_leftovers(tmp_path / "absent")

@@ -8,10 +8,10 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from darts_utils.grids import geobox_of
 from darts_utils.synthetic import LOOKALIKE_CLASSES, scene_specs, synthetic_scene
 from darts_utils.synthetic.auxiliary import make_dem, make_tcvis
 from darts_utils.testing import data_dir
-from darts_utils.tiles import geobox_of
 
 BANDS = ("blue", "green", "red", "nir")
 PERCENTILES = (5, 25, 50, 75, 95)

@@ -9,6 +9,7 @@ import rasterio.warp
 import scipy.ndimage
 from pyproj import Transformer
 
+from darts_utils.grids import geobox_of, resolution_m
 from darts_utils.synthetic import (
     DEMO_SEED,
     LOOKALIKE_CLASSES,
@@ -18,7 +19,7 @@ from darts_utils.synthetic import (
     synthetic_scene,
 )
 from darts_utils.synthetic.splits import FIRST_SEED
-from darts_utils.tiles import check_tile, geobox_of, resolution_m
+from darts_utils.tiles import check_tile
 
 SENSORS = {
     "planetscope": {"sensor": "planetscope", "resolution_m": 3.0},

@@ -10,9 +10,9 @@ import rasterio
 
 from darts_utils.errors import OutputError
 from darts_utils.files import TEMPORARY_PREFIX
+from darts_utils.grids import geobox_of
 from darts_utils.synthetic import synthetic_scene, write_scene
 from darts_utils.synthetic.auxiliary import TCVIS_STEP_DEG
-from darts_utils.tiles import geobox_of
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
 
 PLANET = synthetic_scene(1, shape=(90, 100))

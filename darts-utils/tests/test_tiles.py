@@ -4,19 +4,14 @@ import pytest
 import rioxarray  # noqa: F401  registers .rio
 import xarray as xr
 from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 from darts_utils.errors import GridMismatchError, MissingVariableError, TileContractError
+from darts_utils.grids import check_same_grid, coords_of, geobox_of, resolution_m
 from darts_utils.testing import example_tile
-from darts_utils.tiles import (
-    check_same_grid,
-    check_tile,
-    coords_of,
-    geobox_of,
-    require_variables,
-    resolution_m,
-    variable,
-)
+from darts_utils.tiles import check_tile, require_variables, variable
 
 GRID = GeoBox((4, 6), Affine(10, 0, 500_000, 0, -10, 7_550_000), "EPSG:32608")
 
@@ -39,12 +34,41 @@ def test_a_crop_keeps_its_place(window):
     assert geobox_of(crop) == geobox_of(tile)[window]
 
 
+@settings(deadline=None)
+@given(
+    step=st.sampled_from([3.0, 3.125, 10.0, 1 / 3, 0.00026949458523585647]),
+    origin=st.floats(-5e6, 5e6),
+    corner=st.tuples(st.integers(0, 19), st.integers(0, 19)),
+)
+def test_any_crop_has_the_grid_that_is_cut_from_the_grid(step, origin, corner):
+    grid = GeoBox((20, 20), Affine(step, 0, origin, 0, -step, -origin), "EPSG:3413")
+    tile = xr.Dataset(coords=coords_of(grid))
+    crop = tile.isel(y=slice(corner[0], None), x=slice(corner[1], None))
+    assert geobox_of(crop) == grid[corner[0] :, corner[1] :]
+
+
+def test_coordinates_say_the_unit_of_their_crs():
+    units = {"EPSG:32608": "m", "EPSG:3413": "m", "EPSG:4326": "degree", "EPSG:2263": "US survey foot"}
+    for crs, unit in units.items():
+        assert coords_of(GeoBox((2, 2), Affine(1, 0, 0, 0, -1, 9), crs))["x"].attrs["units"] == unit
+
+
+def test_a_transform_of_numpy_numbers_is_stored_as_numbers():
+    transform = Affine(*(np.float64(number) for number in tuple(GRID.affine)[:6]))
+    assert geobox_of(xr.Dataset(coords=coords_of(GeoBox(GRID.shape, transform, GRID.crs)))) == GRID
+
+
 def test_a_tile_without_stored_transform_is_read_from_its_coordinates():
     tile = example_tile(["red"], shape=(4, 6))
     del tile.spatial_ref.attrs["GeoTransform"]
     assert geobox_of(tile).affine.almost_equals(GRID.affine, precision=1e-6)
     with pytest.raises(TileContractError, match="one row or column needs"):
         geobox_of(tile.isel(y=[0]))
+
+
+def _with_attribute(tile, name, value):
+    tile.spatial_ref.attrs[name] = value
+    return tile
 
 
 def _with_transform(tile, transform):
@@ -61,6 +85,13 @@ def _with_transform(tile, transform):
         (lambda tile: tile.isel(x=slice(None, None, 2)), "evenly spaced"),
         (lambda tile: tile.assign_coords(x=tile.x + np.array([0, 0, 3.0, 0, 0, 0])), "evenly spaced"),
         (lambda tile: tile.assign_coords(x=tile.x * np.nan), "evenly spaced"),
+        (lambda tile: tile.assign_coords(x=tile.x - 5, y=tile.y + 5), "off by -0.5 px: are these pixel corners"),
+        (lambda tile: tile.assign_coords(y=tile.y + 3), "off by -0.3 px"),
+        (lambda tile: tile.isel(x=0), r"numbers on dim \('x',\).*keep the dim"),
+        (lambda tile: tile.assign_coords(x=list("abcdef")), "must be numbers"),
+        (lambda tile: _with_attribute(tile, "GeoTransform", "1 2 3 4 5"), "six numbers"),
+        (lambda tile: _with_attribute(tile, "GeoTransform", [1, 2]), "six numbers"),
+        (lambda tile: _with_attribute(tile, "crs_wkt", "nonsense"), "needs a CRS as WKT, but got 'nonsense'"),
         (lambda tile: _with_transform(tile, Affine(10, 1, 500_000, 0, -10, 7_550_000)), "rotated"),
         (lambda tile: _with_transform(tile.isel(y=slice(None, None, -1)), Affine(10, 0, 0, 0, 10, 0)), "flip it"),
     ],
@@ -88,6 +119,8 @@ def test_check_tile_names_what_is_wrong():
         check_tile(tile.assign(red=tile.red.transpose("x", "y")))
     with pytest.raises(TileContractError, match="must be uint16, but got float64"):
         check_tile(tile.assign(red=tile.red.astype("float64")))
+    with pytest.raises(TileContractError, match=r"must have names \(text\), but got 7"):
+        check_tile(tile.assign({7: tile.red}))
     assert check_tile(tile.assign(something_else=tile.ndvi.astype("float64"))) == GRID
 
 
@@ -110,6 +143,9 @@ def test_same_grid_means_crs_shape_and_position():
     check_same_grid(GRID, GRID.translate_pix(0.001, 0), **names)
     with pytest.raises(GridMismatchError, match="image and mask.*an offset of 0.5 px"):
         check_same_grid(GRID, GRID.translate_pix(0.5, 0), **names)
+    flat = GeoBox((4, 6), Affine(1e-3, 0, 20, 0, -1e-5, 70), "EPSG:4326")
+    with pytest.raises(GridMismatchError, match="an offset of 0.5 px"):
+        check_same_grid(flat, flat.translate_pix(0, 0.5), **names)
     with pytest.raises(GridMismatchError, match="shape"):
         check_same_grid(GRID, GRID[:2], **names)
     with pytest.raises(GridMismatchError, match="CRS"):
@@ -119,6 +155,8 @@ def test_same_grid_means_crs_shape_and_position():
 def test_variable_refuses_the_wrong_dtype_and_shape():
     with pytest.raises(TileContractError, match="array of float32"):
         variable("ndvi", np.zeros((2, 2)), source="test")
+    with pytest.raises(TileContractError, match="the name of a tile variable, but got 'foo'"):
+        variable("foo", np.zeros((2, 2)), source="test")
     with pytest.raises(TileContractError, match=r"shape \(3,\)"):
         variable("ndvi", np.zeros(3, "float32"), source="test")
     assert (
@@ -132,6 +170,15 @@ def test_require_variables_lists_all_that_is_missing():
     with pytest.raises(MissingVariableError, match="model 'full' needs 'slope', 'ndvi'") as caught:
         require_variables(tile, ["red", "slope", "ndvi"], consumer="model 'full'", hint="preprocess with dem=")
     assert caught.value.missing == ("slope", "ndvi")
+
+
+def test_require_variables_refuses_another_form_than_the_contract_says():
+    tile = example_tile(["red", "extent"], shape=(6, 6))
+    asked = {"consumer": "the verb", "hint": "run the step before"}
+    with pytest.raises(TileContractError, match=r"'red'.*dims \('y', 'x'\), but got \('x', 'y'\)"):
+        require_variables(tile.assign(red=tile.red.transpose("x", "y")), ["red"], **asked)
+    with pytest.raises(TileContractError, match="'extent'.*must be bool, but got uint8"):
+        require_variables(tile.assign(extent=tile.extent.astype("uint8")), ["extent"], **asked)
 
 
 def test_a_polar_stereographic_tile_has_a_pixel_size():

@@ -28,7 +28,17 @@ def test_per_model_names_are_known_only_where_they_make_sense():
             VARIABLES[name]
 
 
+def test_names_that_are_no_text_are_not_known():
+    assert 7 not in VARIABLES
+
+
+def test_every_row_says_what_it_is_made_from():
+    made_from = {row.origin for row in VARIABLES.values()}
+    assert made_from == {"sensor", "optical", "dem", "tcvis", "model"}
+    assert [name for name, row in VARIABLES.items() if row.origin == "tcvis"] == list(TCVIS_BANDS)
+
+
 def test_a_name_given_twice_is_refused():
-    row = Variable("a", "uint8", "loading", "a", "1")
+    row = Variable("a", "uint8", "loading", "sensor", "a", "1")
     with pytest.raises(ValueError, match="got 'a' twice"):
         VariableRegistry([row, row])

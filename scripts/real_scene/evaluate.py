@@ -22,7 +22,7 @@ from darts_nextgen.demo.sample import MODELS
 from darts_preprocessing import load_and_preprocess
 from darts_preprocessing.loading import parse_bands
 from darts_utils.errors import DartsWarning
-from darts_utils.tiles import geobox_of
+from darts_utils.grids import geobox_of
 
 SCENE = "peel/S2_20210821T210019_20210821T210020_T08WMA.tif"
 OUTLINES = "peel/expert_outlines.gpkg"

@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from darts_export.rasters import Band
 from darts_export.vectors import Objects, objects_of, segments_of
-from darts_utils.tiles import geobox_of
+from darts_utils.grids import geobox_of
 
 SOFTWARE = f"darts-export {importlib.metadata.version('darts-export')}"
 """Name and version of this package, for the metadata of files."""

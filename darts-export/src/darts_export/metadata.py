@@ -19,7 +19,7 @@ from darts_export.contents import SOFTWARE, Asset, Contents
 from darts_export.footprints import footprint_of
 from darts_export.rasters import Band
 from darts_utils.errors import TileContractError
-from darts_utils.tiles import tile_id
+from darts_utils.grids import tile_id
 from darts_utils.variables import OPTICAL_BANDS
 
 _PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"

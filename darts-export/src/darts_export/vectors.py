@@ -14,8 +14,9 @@ from darts_export.naming import safe_tile_id
 from darts_export.polygons import polygonise
 from darts_export.statistics import statistics_of
 from darts_utils.device import computed, to_numpy
+from darts_utils.grids import geobox_of
 from darts_utils.objects import label_objects, object_sizes_px, touching_outside
-from darts_utils.tiles import geobox_of, require_variables
+from darts_utils.tiles import require_variables
 
 _EDGE_PX = 100
 """Edges are measured on the ellipsoid in pieces of at most this many pixels."""

@@ -10,7 +10,8 @@ from darts_postprocessing.config import PostprocessingConfig
 from darts_utils.batching import batched
 from darts_utils.device import array_namespace, computed
 from darts_utils.errors import TileContractError
-from darts_utils.tiles import require_variables, tile_id, variable
+from darts_utils.grids import tile_id
+from darts_utils.tiles import require_variables, variable
 
 
 def binarize(tile: xr.Dataset, *, threshold: float = PostprocessingConfig.threshold) -> xr.Dataset:

@@ -12,7 +12,8 @@ from darts_postprocessing.objects import without_edge_objects, without_small_obj
 from darts_utils.batching import batched
 from darts_utils.device import array_namespace, computed
 from darts_utils.errors import MissingVariableError
-from darts_utils.tiles import require_variables, tile_id, variable
+from darts_utils.grids import tile_id
+from darts_utils.tiles import require_variables, variable
 
 PERCENT_NODATA = 255
 """What ``probabilities_percent`` holds outside the extent, as the registry says."""

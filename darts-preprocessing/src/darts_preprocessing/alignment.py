@@ -18,7 +18,8 @@ from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
 
 from darts_utils.device import array_namespace, computed, to_numpy
-from darts_utils.tiles import check_tile, coords_of, geobox_of
+from darts_utils.grids import coords_of, geobox_of
+from darts_utils.tiles import check_tile
 
 Resampling = Literal["nearest", "bilinear", "cubic"]
 

@@ -12,7 +12,7 @@ from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis
 from darts_preprocessing.loading.geotiff import DEFAULT_OFFSET, DEFAULT_SCALE
 from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, preprocess
 from darts_utils.batching import batched
-from darts_utils.tiles import geobox_of
+from darts_utils.grids import geobox_of
 from darts_utils.variables import TCVIS_BANDS
 
 _KERNEL_MARGIN_M = 150.0

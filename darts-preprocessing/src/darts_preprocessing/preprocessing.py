@@ -16,7 +16,8 @@ from darts_preprocessing.terrain import calculate_slope
 from darts_utils.batching import batched
 from darts_utils.device import array_namespace, computed
 from darts_utils.errors import DartsWarning, MissingVariableError
-from darts_utils.tiles import check_tile, geobox_of, require_variables, resolution_m, tile_id
+from darts_utils.grids import geobox_of, resolution_m, tile_id
+from darts_utils.tiles import check_tile, require_variables
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
 
 OPTICAL_FEATURES = ("ndvi",)

@@ -7,7 +7,8 @@ from darts_preprocessing.masks import derive_masks
 from darts_utils.batching import batched
 from darts_utils.device import array_namespace, computed
 from darts_utils.errors import TileContractError
-from darts_utils.tiles import require_variables, tile_id, variable
+from darts_utils.grids import tile_id
+from darts_utils.tiles import require_variables, variable
 from darts_utils.variables import OPTICAL_BANDS
 
 REFLECTANCE_UNIT = 10_000

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from darts_preprocessing.config import PreprocessingConfig
 from darts_utils.batching import batched
 from darts_utils.device import array_namespace, computed, scipy_namespace
-from darts_utils.tiles import require_variables, resolution_m, variable
+from darts_utils.grids import resolution_m
+from darts_utils.tiles import require_variables, variable
 
 
 def radius_px(radius_m: float, *, resolution_m: float) -> int:

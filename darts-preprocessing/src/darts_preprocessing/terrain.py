@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from darts_utils.batching import batched
 from darts_utils.device import array_namespace, computed
-from darts_utils.tiles import require_variables, resolution_m, variable
+from darts_utils.grids import resolution_m
+from darts_utils.tiles import require_variables, variable
 
 
 def calculate_slope(tile: xr.Dataset) -> xr.Dataset:

@@ -1,17 +1,41 @@
 """Files that appear under their final name only when they are complete."""
 
+import contextlib
 import errno
 import glob
+import hashlib
 import os
+import re
 import secrets
+import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from darts_utils.errors import OutputError
+from darts_utils.errors import DartsError, OutputError
 
 TEMPORARY_PREFIX = ".darts-incomplete-"
 """Names that start with this are work in progress or its remains after a kill; they are never results."""
+
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+_OWNER = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}(?P<host>[0-9a-f]{{8}})-(?P<process>\d+)-")
+_LONGEST_NAME_BYTES = 255
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space or choose another folder",
+    errno.EFBIG: "the file is larger than the file system or a limit allows: choose another folder or raise the limit",
+    errno.EDQUOT: "the disk quota is used up: free some space or choose another folder",
+    errno.EACCES: "permission denied: choose a folder you may write to",
+    errno.EPERM: "permission denied: choose a folder you may write to",
+    errno.EROFS: "the file system is read-only: choose another folder",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: choose another path",
+    errno.EEXIST: "a part of the path is a file, not a folder: choose another path",
+    errno.EISDIR: "a folder has this name: choose another path",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
+    errno.EIO: "the disk reports an error: choose another one",
+}
+"""What to do about the errors that speak of the place that is written to."""
 
 
 @contextmanager
@@ -22,13 +46,14 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     over `path`; on any exception it is removed and whatever stood at `path` stays as it was.
 
     Args:
-        path: The final name. Missing parent folders are created.
+        path: The final name. Missing parent folders are created. A link of this name is replaced, not followed.
 
     Yields:
         The path to write to, in the same folder as `path`.
 
     Raises:
-        OutputError: The folder is not writable, the disk is full, or the block wrote nothing.
+        OutputError: The folder is not writable, the disk is full, or the block wrote nothing. What else the block raises
+            (an input that cannot be read, say) comes out as it is.
 
     Examples:
         >>> import tempfile
@@ -39,7 +64,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         ['result.txt']
     """
     final = Path(path)
-    temporary = final.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}-{final.name}")
+    temporary = final.with_name(_temporary_name(final))
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -49,15 +74,57 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             )
         _sync(temporary)
         temporary.replace(final)
-        _sync(final.parent)
+        with contextlib.suppress(OSError):  # the file is in place; not every file system can sync a folder
+            _sync(final.parent)
+    except DartsError:
+        raise
     except OSError as error:
-        if isinstance(error, OutputError):
+        if not _is_about(error, final):
             raise
-        raise OutputError(f"cannot write '{final}': {_reason(error)}") from error
+        raise OutputError(f"cannot write '{final}': {_ADVICE.get(error.errno or 0, str(error))}") from error
     finally:
         # GDAL and SQLite leave side files (-journal, .aux.xml) that carry the temporary name.
-        for leftover in final.parent.glob(f"{glob.escape(temporary.name)}*") if final.parent.is_dir() else ():
-            leftover.unlink(missing_ok=True)
+        _remove(final.parent.glob(f"{glob.escape(temporary.name)}*"))
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Remove what writers that were killed left in a folder.
+
+    Args:
+        folder: The folder; it may be absent. Files of a living process, and of other machines, stay: their writers may
+            be at work.
+    """
+    found = Path(folder).glob(f"{TEMPORARY_PREFIX}*")
+    _remove(path for path in found if (owner := _OWNER.match(path.name)) is not None and not _may_live(owner))
+
+
+def _temporary_name(final: Path) -> str:
+    start = f"{TEMPORARY_PREFIX}{_HOST}-{os.getpid()}-{secrets.token_hex(4)}-"
+    room = _LONGEST_NAME_BYTES - len(start.encode()) - len("-journal")
+    if len(os.fsencode(final.name)) > room:
+        return f"{start}{hashlib.sha256(os.fsencode(final.name)).hexdigest()[:16]}{final.suffix[:32]}"
+    return f"{start}{final.name}"
+
+
+def _may_live(owner: re.Match[str]) -> bool:
+    if owner["host"] != _HOST:
+        return True
+    try:
+        os.kill(int(owner["process"]), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _is_about(error: OSError, final: Path) -> bool:
+    """Whether an error speaks of the place that is written to, and not of something that the block read."""
+    if error.filename is None:
+        return error.errno is None or error.errno in _ADVICE
+    named = Path(os.fsdecode(error.filename)).absolute()
+    place = final.absolute()
+    return named.parent == place.parent or named == place or named in place.parents
 
 
 def _sync(path: Path) -> None:
@@ -68,17 +135,10 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _reason(error: OSError) -> str:
-    advice = {
-        errno.ENOSPC: "the disk is full: free some space or choose another folder",
-        errno.EFBIG: "the file is larger than the file system or a limit allows: choose another folder or raise the limit",
-        errno.EDQUOT: "the disk quota is used up: free some space or choose another folder",
-        errno.EACCES: "permission denied: choose a folder you may write to",
-        errno.EROFS: "the file system is read-only: choose another folder",
-        errno.ENOTDIR: "a part of the path is a file, not a folder: choose another path",
-        errno.EEXIST: "a part of the path is a file, not a folder: choose another path",
-        errno.EISDIR: "a folder has this name: choose another path",
-    }
-    if error.errno in advice:
-        return advice[error.errno]
-    return str(error)
+def _remove(paths: Iterator[Path]) -> None:
+    with contextlib.suppress(OSError):  # what cannot be removed is still no result
+        for path in paths:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

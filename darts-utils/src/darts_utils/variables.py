@@ -6,9 +6,12 @@ reference page on the tile contract are derived from this table; nothing else in
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
+from typing import Literal
 
-import numpy as np
+Origin = Literal["sensor", "optical", "dem", "tcvis", "model"]
+"""What a variable is made from: the scene's files, its bands, elevation, trends, or what the models say."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Variable:
     """NumPy dtype in memory, e.g. ``"float32"``."""
     stage: str
     """The step that first writes it: loading, preprocessing, segmentation or postprocessing."""
+    origin: Origin
+    """What it is made from; says which input is missing where the variable is."""
     long_name: str
     """CF ``long_name``."""
     units: str
@@ -56,7 +61,7 @@ class VariableRegistry(Mapping[str, Variable]):
         'float32'
         >>> "ndmi" in VARIABLES
         False
-        >>> more = VARIABLES.with_variables(Variable("ndmi", "float32", "preprocessing", "moisture index", "1"))
+        >>> more = VARIABLES.with_variables(Variable("ndmi", "float32", "preprocessing", "optical", "moisture index", "1"))
         >>> "ndmi" in more, "ndmi" in VARIABLES
         (True, False)
     """
@@ -72,6 +77,8 @@ class VariableRegistry(Mapping[str, Variable]):
     def __getitem__(self, name: str) -> Variable:
         if name in self._rows:
             return self._rows[name]
+        if not isinstance(name, str):  # xarray allows other names, the contract does not
+            raise KeyError(name)
         base, separator, model = name.partition("-")
         if separator and model and base in self._rows and self._rows[base].per_model:
             return self._rows[base]
@@ -101,60 +108,52 @@ TCVIS_BANDS = ("tc_brightness", "tc_greenness", "tc_wetness")
 _NAN = float("nan")
 
 
-def _band(name: str) -> Variable:
-    # The range is that of the dtype: a raw tile holds DN as stored, a preprocessed one reflectance × 10 000.
-    return Variable(name, "uint16", "loading", f"{name} surface reflectance", "1e-4", 0, np.iinfo("uint16").max)
-
-
-def _trend(name: str) -> Variable:
-    kind = name.removeprefix("tc_")
-    return Variable(name, "uint8", "preprocessing", f"trend of tasseled-cap {kind}", "1", 0, 255)
-
+# What rows have in common.
+_band = partial(Variable, dtype="uint16", stage="loading", origin="sensor", units="1e-4", valid_min=0, valid_max=65535)
+_sensor_mask = partial(Variable, dtype="uint8", stage="loading", origin="sensor", units="1", valid_min=0)
+_mask = partial(Variable, dtype="bool", origin="sensor", units="1")
+_index = partial(Variable, dtype="float32", stage="preprocessing", origin="optical", units="1", nodata=_NAN)
+_terrain = partial(Variable, dtype="float32", stage="preprocessing", origin="dem", nodata=_NAN)
+_trend = partial(Variable, dtype="uint8", stage="preprocessing", origin="tcvis", units="1", valid_min=0, valid_max=255)
+_probability = partial(
+    Variable, dtype="float32", stage="segmentation", origin="model", units="1", valid_min=0, valid_max=1, nodata=_NAN
+)
+_result = partial(Variable, dtype="uint8", stage="postprocessing", origin="model", valid_min=0, per_model=True)
 
 VARIABLES = VariableRegistry(
     [
-        *(_band(name) for name in OPTICAL_BANDS),
-        Variable("planet_udm2", "uint8", "loading", "usable data mask, bits 0-5 are udm2 bands 1-6", "1", 0, 63),
-        Variable("planet_udm1", "uint8", "loading", "unusable data mask, udm2 band 8", "1", 0, 255),
-        Variable("s2_scl", "uint8", "loading", "Sentinel-2 scene classification", "1", 0, 11),
-        Variable("ndvi", "float32", "preprocessing", "normalised difference vegetation index", "1", -1, 1, _NAN),
-        Variable("relative_elevation", "float32", "preprocessing", "elevation above the mean around", "m", nodata=_NAN),
-        Variable("slope", "float32", "preprocessing", "terrain slope", "degree", 0, 90, _NAN),
-        *(_trend(name) for name in TCVIS_BANDS),
-        Variable("valid_data_mask", "bool", "preprocessing", "sensor data exist", "1"),
-        Variable("quality_data_mask", "bool", "preprocessing", "valid and free of cloud, shadow, haze and snow", "1"),
-        Variable("dem", "float32", "preprocessing", "elevation above the WGS84 ellipsoid", "m", nodata=_NAN),
-        Variable("hillshade", "float32", "preprocessing", "illumination of the terrain", "1", 0, 1, _NAN),
-        Variable(
+        # The range of a band is that of its dtype: a raw tile holds DN as stored, a preprocessed one reflectance × 10 000.
+        *(_band(name, long_name=f"{name} surface reflectance") for name in OPTICAL_BANDS),
+        _sensor_mask("planet_udm2", long_name="usable data mask, bits 0-5 are udm2 bands 1-6", valid_max=63),
+        _sensor_mask("planet_udm1", long_name="unusable data mask, udm2 band 8", valid_max=255),
+        _sensor_mask("s2_scl", long_name="Sentinel-2 scene classification", valid_max=11),
+        _index("ndvi", long_name="normalised difference vegetation index", valid_min=-1, valid_max=1),
+        _terrain("relative_elevation", long_name="elevation above the mean around", units="m"),
+        _terrain("slope", long_name="terrain slope", units="degree", valid_min=0, valid_max=90),
+        *(_trend(name, long_name=f"trend of tasseled-cap {name.removeprefix('tc_')}") for name in TCVIS_BANDS),
+        _mask("valid_data_mask", stage="preprocessing", long_name="sensor data exist"),
+        _mask("quality_data_mask", stage="preprocessing", long_name="valid and free of cloud, shadow, haze and snow"),
+        _terrain("dem", long_name="elevation above the WGS84 ellipsoid", units="m"),
+        _terrain("hillshade", long_name="illumination of the terrain", units="1", valid_min=0, valid_max=1),
+        _terrain(
             "aspect",
-            "float32",
-            "preprocessing",
-            "downslope direction, clockwise from true north",
-            "degree",
-            0,
-            360,
-            _NAN,
+            long_name="downslope direction, clockwise from true north",
+            units="degree",
+            valid_min=0,
+            valid_max=360,
         ),
-        Variable("curvature", "float32", "preprocessing", "terrain curvature", "m-1", nodata=_NAN),
-        Variable(
-            "probabilities", "float32", "segmentation", "probability of a thaw slump", "1", 0, 1, _NAN, per_model=True
-        ),
-        Variable("probabilities_std", "float32", "segmentation", "disagreement of the models", "1", 0, 1, _NAN),
-        Variable(
+        _terrain("curvature", long_name="terrain curvature", units="m-1"),
+        _probability("probabilities", long_name="probability of a thaw slump", per_model=True),
+        _probability("probabilities_std", long_name="disagreement of the models"),
+        _result(
             "probabilities_percent",
-            "uint8",
-            "postprocessing",
-            "probability of a thaw slump",
-            "percent",
-            0,
-            100,
-            255,
-            per_model=True,
+            long_name="probability of a thaw slump",
+            units="percent",
+            valid_max=100,
+            nodata=255,
         ),
-        Variable(
-            "binarized_segmentation", "uint8", "postprocessing", "thaw slump (1) or not (0)", "1", 0, 1, per_model=True
-        ),
-        Variable("extent", "bool", "postprocessing", "area in which the result is trusted", "1"),
+        _result("binarized_segmentation", long_name="thaw slump (1) or not (0)", units="1", valid_max=1),
+        _mask("extent", stage="postprocessing", long_name="area in which the result is trusted"),
     ]
 )
 """All variables of the tile contract."""

@@ -20,8 +20,8 @@ from darts_postprocessing import postprocess
 from darts_preprocessing import load_auxiliary, preprocess
 from darts_preprocessing.loading import load_scene
 from darts_utils.device import computed
+from darts_utils.grids import geobox_of
 from darts_utils.objects import label_objects
-from darts_utils.tiles import geobox_of
 
 STAGE_NAMES = ("load", "preprocess", "inference", "postprocess", "export")
 """Names of the stages, in order."""

@@ -11,7 +11,8 @@ from odc.geo.geobox import GeoBox
 
 from darts_preprocessing.loading.rasters import read_bands
 from darts_utils.errors import SceneError
-from darts_utils.tiles import coords_of, variable
+from darts_utils.grids import coords_of
+from darts_utils.tiles import variable
 from darts_utils.variables import OPTICAL_BANDS
 
 DEFAULT_SCALE = 1e-4

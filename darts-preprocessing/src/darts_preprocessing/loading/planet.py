@@ -12,7 +12,8 @@ from darts_preprocessing.loading.folders import only_file
 from darts_preprocessing.loading.geotiff import DEFAULT_OFFSET, DEFAULT_SCALE, optical_tile
 from darts_preprocessing.loading.rasters import read_bands
 from darts_utils.errors import SceneError
-from darts_utils.tiles import check_same_grid, variable
+from darts_utils.grids import check_same_grid
+from darts_utils.tiles import variable
 
 REFLECTANCE_PATTERNS = ("*_SR.tif", "*_SR_clip.tif")
 MASK_PATTERNS = ("*_udm2.tif", "*_udm2_clip.tif")

@@ -8,7 +8,8 @@ from odc.geo.geobox import GeoBox
 
 from darts_preprocessing.loading.rasters import grid_of_raster, open_raster, window_around
 from darts_utils.errors import SceneError
-from darts_utils.tiles import coords_of, variable
+from darts_utils.grids import coords_of
+from darts_utils.tiles import variable
 from darts_utils.variables import TCVIS_BANDS
 
 

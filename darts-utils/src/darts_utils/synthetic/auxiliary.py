@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from darts_utils.grids import coords_of
 from darts_utils.synthetic.noise import Field
-from darts_utils.tiles import coords_of, variable
+from darts_utils.tiles import variable
 from darts_utils.variables import TCVIS_BANDS
 
 ARCTICDEM_CRS = "EPSG:3413"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from darts_utils.grids import coords_of
 from darts_utils.synthetic.auxiliary import make_dem, make_tcvis
 from darts_utils.synthetic.config import WORLD, WORLD_VERSION, Sensor, WorldConfig
 from darts_utils.synthetic.features import (
@@ -26,7 +27,7 @@ from darts_utils.synthetic.sensors import observe
 from darts_utils.synthetic.sky import make_sky
 from darts_utils.synthetic.surface import Surface
 from darts_utils.synthetic.terrain import Terrain, make_terrain
-from darts_utils.tiles import DIMS, coords_of
+from darts_utils.tiles import DIMS
 
 _COVER_MARGIN_M = 300.0
 """Margin around the scene that elevation and trends cover."""

@@ -5,10 +5,11 @@ import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from darts_utils.grids import coords_of
 from darts_utils.synthetic.config import Sensor, SkyConfig
 from darts_utils.synthetic.noise import Field
 from darts_utils.synthetic.sky import Sky
-from darts_utils.tiles import coords_of, variable
+from darts_utils.tiles import variable
 from darts_utils.variables import OPTICAL_BANDS
 
 _CLOUD_REFLECTANCE = np.array([0.42, 0.42, 0.43, 0.46])

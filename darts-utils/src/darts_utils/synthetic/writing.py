@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from darts_utils.files import atomic_path
+from darts_utils.grids import geobox_of, tile_id
 from darts_utils.synthetic.scene import SyntheticScene
-from darts_utils.tiles import geobox_of, tile_id
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
 
 _DEM_NODATA = -9999.0

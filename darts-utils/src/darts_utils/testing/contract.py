@@ -11,8 +11,9 @@ import pytest
 import xarray as xr
 
 from darts_utils.errors import DartsWarning, MissingVariableError
+from darts_utils.grids import geobox_of
 from darts_utils.testing.backends import read_only
-from darts_utils.tiles import check_tile, geobox_of
+from darts_utils.tiles import check_tile
 from darts_utils.variables import VARIABLES
 
 Verb = Callable[[xr.Dataset], xr.Dataset]

@@ -9,7 +9,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from darts_utils.tiles import coords_of, variable
+from darts_utils.grids import coords_of
+from darts_utils.tiles import variable
 from darts_utils.variables import VARIABLES, Variable
 
 _UNBOUNDED = 50.0
