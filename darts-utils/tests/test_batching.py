@@ -1,4 +1,6 @@
 import inspect
+from collections.abc import Sequence
+from typing import get_type_hints
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,4 +22,7 @@ def test_the_twin_speaks_for_itself():
     twin = batched(scale)
     assert twin.__name__ == "scale_batched"
     assert "`scale`" in twin.__doc__
-    assert "number" not in inspect.signature(twin).parameters
+    assert (
+        str(inspect.signature(twin)) == "(numbers: collections.abc.Sequence[int], /, *, factor: int = 2) -> list[int]"
+    )
+    assert get_type_hints(twin) == {"numbers": Sequence[int], "factor": int, "return": list[int]}

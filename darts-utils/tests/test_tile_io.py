@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
+import rasterio
+import rioxarray  # noqa: F401  registers .rio
 import xarray as xr
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from darts_utils.errors import OutputError, SceneError, SceneNotFoundError, TileContractError
+from darts_utils.grids import geobox_of
 from darts_utils.testing import example_tile
 from darts_utils.testing.strategies import tiles
 from darts_utils.tile_io import read_tile, write_tile
@@ -87,3 +91,53 @@ def test_what_is_no_tile_is_not_written(tmp_path):
     with pytest.raises(OutputError, match="a part of the path is a file"):
         (tmp_path / "file").touch()
         write_tile(example_tile(["red"]), tmp_path / "file" / "tile.nc")
+
+
+def test_a_unit_of_time_makes_no_dates_of_numbers(tmp_path):
+    tile = example_tile(["red"], shape=(4, 5))
+    for units in ("days since 2000-01-01", "days"):
+        values = ("y", "x"), np.arange(20, dtype="float32").reshape(4, 5), {"units": units}
+        read = read_tile(write_tile(tile.assign(snow=values), tmp_path / "tile.nc"))
+        assert read.identical(tile.assign(snow=values))
+        assert read.snow.dtype == "float32"
+
+
+def test_gdal_sees_the_grid_of_a_sliced_tile_too(tmp_path):
+    tile = example_tile(["red", "ndvi"], shape=(6, 7)).isel(y=slice(2, 5), x=slice(1, 7))
+    path = write_tile(tile, tmp_path / "tile.nc")
+    with rasterio.open(f"NETCDF:{path}:red") as raster:
+        assert raster.crs.to_epsg() == 32608
+        assert raster.transform.almost_equals(geobox_of(tile).affine)
+        np.testing.assert_array_equal(raster.read(1), tile.red.values)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # h5netcdf closes what it never opened
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_a_damaged_file_is_an_error_of_ours_or_the_tile_as_it_was(data, tmp_path_factory):
+    """Pixels are never silently others: every chunk has a checksum."""
+    tile = example_tile(["red", "ndvi", "extent"], shape=(20, 30))
+    path = write_tile(tile, tmp_path_factory.mktemp("damaged") / "tile.nc")
+    content = bytearray(path.read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content[: data.draw(st.sampled_from([len(content), len(content), len(content) // 2]))])
+    try:
+        read = read_tile(path)
+    except (SceneError, TileContractError):
+        return
+    for name in tile.data_vars:
+        if name in read and read[name].dtype == tile[name].dtype:
+            np.testing.assert_array_equal(read[name].values, tile[name].values)
+
+
+def test_names_that_a_file_cannot_hold_are_refused(tmp_path):
+    tile = example_tile(["red"], shape=(4, 5))
+    with pytest.raises(TileContractError, match=r"names without '/', but got \['a/b'\]"):
+        write_tile(tile.assign({"a/b": tile.red}), tmp_path / "tile.nc")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tile_without_variables_keeps_its_grid(tmp_path):
+    tile = example_tile([], shape=(4, 5))
+    assert read_tile(write_tile(tile, tmp_path / "tile.nc")).identical(tile)

@@ -8,7 +8,7 @@ Everything that DARTS does is a *verb* (``tile → tile``, input untouched, with
 `variables`         the registry: name, dtype, unit, range and nodata of every tile variable
 `tiles`             checks and builders: `check_tile`, `require_variables`, `variable`
 `grids`             the grid of a tile and the coordinates that carry it: `geobox_of`, `coords_of`
-`tile_io`           tile ↔ NetCDF, lossless and atomic
+`tile_io`           tile ↔ NetCDF, lossless and atomic; with `encoding` and `attributes`
 `patches`           windows and blending weights of sliding-window inference
 `device`            NumPy or CuPy, chosen by the array that came in
 `objects`           8-connected objects: numbering, sizes, which reach out of the trusted area

@@ -1,8 +1,9 @@
 """The ``_batched`` twins of stateless verbs."""
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,8 +28,8 @@ def batched(
         >>> double_batched = batched(double)
         >>> double_batched([1, 2], offset=1)
         [3, 5]
-        >>> double_batched.__name__
-        'double_batched'
+        >>> inspect.signature(double_batched)
+        <Signature (numbers: collections.abc.Sequence[int], /, *, offset: int = 0) -> list[int]>
     """
 
     @functools.wraps(verb)
@@ -39,4 +40,17 @@ def batched(
     twin.__qualname__ = f"{verb.__qualname__}_batched"
     twin.__doc__ = f"Do `{verb.__name__}` for each item of a list, with the same options; returns a list."
     del twin.__wrapped__  # the signature is that of the twin, not of the verb
+    signature = _signature_of_twin(verb)
+    twin.__signature__ = signature  # type: ignore[attr-defined]
+    twin.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
+    twin.__annotations__["return"] = signature.return_annotation
     return twin
+
+
+def _signature_of_twin(verb: Callable[..., object]) -> inspect.Signature:
+    signature = inspect.signature(verb)
+    first, *options = signature.parameters.values()
+    many: Any = Sequence
+    items = inspect.Parameter(f"{first.name}s", inspect.Parameter.POSITIONAL_ONLY, annotation=many[first.annotation])
+    results: Any = list
+    return signature.replace(parameters=[items, *options], return_annotation=results[signature.return_annotation])

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -65,23 +66,24 @@ def computed(array: Any) -> Any:
 
 
 def move_tile(tile: xr.Dataset, *, device: str) -> xr.Dataset:
-    """Copy the variables of a tile to a device.
+    """Bring the variables of a tile to a device.
 
     Args:
         tile: Any tile.
         device: ``"cpu"`` or ``"cuda"`` (``"cuda:1"`` for the second).
 
     Returns:
-        A new tile whose variables are NumPy (cpu) or CuPy (cuda) arrays; coordinates stay in host memory.
+        A new tile whose variables are NumPy (cpu) or CuPy (cuda) arrays; coordinates stay in host memory. Arrays that are
+        there already are shared, not copied.
 
     Raises:
         DeviceError: `device` is not there, or its name is unknown.
     """
     if device == "cpu":
-        return tile.map(lambda variable: variable.copy(data=to_numpy(computed(variable.data))), keep_attrs=True)
-    kind, _, index = device.partition(":")
-    number = int(index) if index.isdigit() else 0
-    if kind != "cuda" or (index and not index.isdigit()):
+        return _mapped(tile, lambda values: to_numpy(computed(values)))
+    kind, separator, index = device.partition(":")
+    number = int(index) if index.isdecimal() else 0
+    if kind != "cuda" or (separator and not index.isdecimal()):
         raise DeviceError(f"expected the device 'cpu', 'cuda' or 'cuda:N', but got {device!r}")
     if cuda_device_count() <= number:
         raise DeviceError(
@@ -90,4 +92,8 @@ def move_tile(tile: xr.Dataset, *, device: str) -> xr.Dataset:
         )
     cupy = importlib.import_module("cupy")
     with cupy.cuda.Device(number):
-        return tile.map(lambda variable: variable.copy(data=cupy.asarray(computed(variable.data))), keep_attrs=True)
+        return _mapped(tile, lambda values: cupy.asarray(computed(values)))
+
+
+def _mapped(tile: xr.Dataset, bring: Callable[[Any], Any]) -> xr.Dataset:
+    return tile.assign({name: variable.copy(data=bring(variable.data)) for name, variable in tile.data_vars.items()})

@@ -1,33 +1,35 @@
 """Tile ↔ NetCDF: lossless and atomic."""
 
-import json
 import os
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
+from darts_utils.attributes import pack_attributes, unpack_attributes
+from darts_utils.device import move_tile
 from darts_utils.encoding import netcdf_encoding
-from darts_utils.errors import SceneError, SceneNotFoundError
+from darts_utils.errors import SceneError, SceneNotFoundError, TileContractError
 from darts_utils.files import atomic_path
 from darts_utils.tiles import check_tile
 
-_JSON_ATTR = "darts_json_attrs"
-"""Holds, as JSON, the attributes that NetCDF has no type for (bool, None, lists of strings, dicts)."""
+_DAMAGE = (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError)
+"""What h5netcdf and xarray raise, depending on where a damaged file breaks."""
 
 
 def write_tile(tile: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write a tile as NetCDF-4; the file appears under `path` only when it is complete.
 
     Args:
-        tile: Tile to write. Values, dtypes, NaN, coordinates and attributes survive bit for bit.
+        tile: Tile to write; dask arrays are computed, arrays on a GPU are brought to host memory. Values, dtypes, NaN,
+            coordinates and attributes survive bit for bit. Attributes may be text, numbers, truth values, None, lists,
+            tuples, tables with text as keys, NumPy scalars and arrays.
         path: File name, by convention ending in ``.nc``.
 
     Returns:
         The path written.
 
     Raises:
-        TileContractError: `tile` does not keep the tile contract.
+        TileContractError: `tile` does not keep the tile contract, or an attribute is of another kind.
         OutputError: The file cannot be written.
 
     Examples:
@@ -39,11 +41,16 @@ def write_tile(tile: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         True
     """
     check_tile(tile)
-    stored = _with_plain_attrs(tile)
+    unusable = [name for name in map(str, tile.data_vars) if not name or "/" in name or "\0" in name]
+    if unusable:
+        raise TileContractError(
+            f"variables of a tile file must have names without '/', but got {unusable}: rename them"
+        )
+    stored = _with_packed_attrs(move_tile(tile, device="cpu"))
     for name in stored.variables:
         stored[name].encoding = {}  # what a former file used must not decide about this one
     with atomic_path(path) as temporary:
-        stored.to_netcdf(temporary, engine="h5netcdf", encoding=netcdf_encoding(tile))
+        stored.to_netcdf(temporary, engine="h5netcdf", encoding=netcdf_encoding(stored))
     return Path(path)
 
 
@@ -65,54 +72,37 @@ def read_tile(path: str | os.PathLike[str]) -> xr.Dataset:
     if not path.is_file():
         raise SceneNotFoundError(f"expected a tile file at '{path}', but there is none: check the path")
     try:
-        with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False, decode_coords="all") as opened:
-            tile = opened.load()
-    except (OSError, ValueError, KeyError) as error:
+        with xr.open_dataset(
+            path,
+            engine="h5netcdf",
+            mask_and_scale=False,
+            decode_times=False,
+            decode_timedelta=False,
+            decode_coords="all",
+        ) as opened:
+            tile = _with_unpacked_attrs(opened.load())
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())
         raise SceneError(
-            f"cannot read tile '{path}' ({error}): the file is damaged or no NetCDF-4 tile; write it anew"
+            f"cannot read tile '{path}' ({reason}): the file is damaged or no NetCDF-4 tile; write it anew"
         ) from error
-    tile = _with_rich_attrs(tile)
     check_tile(tile)
     return tile
 
 
-def _with_plain_attrs(tile: xr.Dataset) -> xr.Dataset:
+def _with_packed_attrs(tile: xr.Dataset) -> xr.Dataset:
     tile = tile.copy()  # shallow: pixels are shared, attributes are not
-    tile.attrs = _packed(tile.attrs)
-    for variable in tile.variables.values():
-        variable.attrs = _packed(variable.attrs)
+    tile.attrs = pack_attributes(tile.attrs, owner="the tile")
+    for name, variable in tile.variables.items():
+        variable.attrs = pack_attributes(variable.attrs, owner=f"variable {name!r}")
     return tile
 
 
-def _with_rich_attrs(tile: xr.Dataset) -> xr.Dataset:
-    tile.attrs = _unpacked(tile.attrs)
+def _with_unpacked_attrs(tile: xr.Dataset) -> xr.Dataset:
+    tile.attrs = unpack_attributes(tile.attrs)
     for variable in tile.variables.values():
-        variable.attrs = _unpacked(variable.attrs)
-        variable.attrs.pop("_FillValue", None)
-        variable.attrs.pop("grid_mapping", None)
+        variable.attrs.pop("_FillValue", None)  # what the encoding wrote; an attribute of this name is packed
+        variable.attrs = unpack_attributes(variable.attrs)
         variable.encoding = {}
     tile.encoding = {}
     return tile
-
-
-def _packed(attrs: dict[str, object]) -> dict[str, object]:
-    plain = {name: value for name, value in attrs.items() if _is_plain(value)}
-    rich = {name: value for name, value in attrs.items() if name not in plain}
-    return {**plain, _JSON_ATTR: json.dumps(rich)} if rich else plain
-
-
-def _unpacked(attrs: dict[str, object]) -> dict[str, object]:
-    rich = json.loads(str(attrs[_JSON_ATTR])) if _JSON_ATTR in attrs else {}
-    plain = {name: _python(value) for name, value in attrs.items() if name != _JSON_ATTR}
-    return {**plain, **rich}
-
-
-def _is_plain(value: object) -> bool:
-    # Empty strings are left to JSON: HDF5 stores them as nothing.
-    return (isinstance(value, str) and value != "") or (
-        isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
-    )
-
-
-def _python(value: object) -> object:
-    return value.item() if isinstance(value, np.number) else value
