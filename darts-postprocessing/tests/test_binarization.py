@@ -66,7 +66,7 @@ def test_backends(backend: Backend) -> None:
     )
 
 
-@pytest.mark.parametrize("threshold", [-0.1, 1.1, 50, float("nan")])
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, 50, float("nan"), "0.5", None, False, [0.5], 0.5j])
 def test_threshold_that_is_no_probability(threshold: float) -> None:
     with pytest.raises(ValueError, match=r"threshold must be a probability between 0 and 1, but got .*divide percent"):
         binarize(example_tile(["probabilities"]), threshold=threshold)
@@ -75,6 +75,19 @@ def test_threshold_that_is_no_probability(threshold: float) -> None:
 def test_missing_probabilities() -> None:
     with pytest.raises(MissingVariableError, match=r"binarize needs 'probabilities'; tile .* run a model's inference"):
         binarize(example_tile(["red"]))
+
+
+def test_variables_in_another_form() -> None:
+    tile = example_tile(["probabilities", "valid_data_mask"], shape=(20, 20))
+    for name, distorted, message in (
+        ("probabilities", tile.probabilities.transpose("x", "y"), r"must have dims \('y', 'x'\), but got \('x', 'y'\)"),
+        ("probabilities", tile.probabilities.expand_dims("model"), "must have dims"),
+        ("probabilities", tile.probabilities.astype("float64"), "must be float32, but got float64"),
+        ("valid_data_mask", tile.valid_data_mask.transpose("x", "y"), "must have dims"),
+        ("valid_data_mask", tile.valid_data_mask.astype("uint8"), "must be bool, but got uint8"),
+    ):
+        with pytest.raises(TileContractError, match=f"variable '{name}' of tile 'example-0' {message}"):
+            binarize(tile.assign({name: distorted}))
 
 
 @pytest.mark.parametrize("wrong", [87.0, -0.5, np.inf])

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from darts_postprocessing import erode_extent
-from darts_utils.errors import MissingVariableError
+from darts_utils.errors import MissingVariableError, TileContractError
 from darts_utils.testing import Backend, assert_verb_contract, example_tile
 
 
@@ -75,11 +75,21 @@ def test_missing_mask_names_the_way_out() -> None:
         erode_extent(example_tile(["red"]))
 
 
+@pytest.mark.parametrize("mask", ["quality", "valid"])
+def test_masks_in_another_form(mask: str) -> None:
+    tile, name = _tile((20, 20)), f"{mask}_data_mask"
+    for distorted in (tile[name].transpose("x", "y"), tile[name].astype("uint8")):
+        with pytest.raises(TileContractError, match=f"variable '{name}' of tile 'example-0' must (have dims|be bool)"):
+            erode_extent(tile.assign({name: distorted}), mask=mask)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"radius_px": -1}, r"radius_px must be a whole number of pixels, 0 or more, but got -1"),
         ({"edge_px": -1}, r"edge_px must be a whole number of pixels, 0 or more, but got -1"),
+        ({"edge_px": True}, r"edge_px must be a whole number of pixels, 0 or more, but got True"),
+        ({"edge_px": np.bool_(1)}, r"edge_px must be a whole number of pixels, 0 or more, but got (np.)?True"),
         ({"edge_px": 2.5}, r"edge_px must be a whole number of pixels, 0 or more, but got 2\.5"),
         ({"mask": "clouds"}, r"mask must be one of 'quality', 'valid', 'none', but got 'clouds'"),
     ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from darts_postprocessing import drop_edge_objects, remove_small_objects
-from darts_utils.errors import MissingVariableError
+from darts_utils.errors import MissingVariableError, TileContractError
 from darts_utils.testing import Backend, assert_verb_contract, example_tile, strategies
 
 Mask = NDArray[np.bool_]
@@ -160,3 +160,20 @@ def test_messages() -> None:
         remove_small_objects(tile)
     with pytest.raises(ValueError, match=r"min_object_px must be a whole number of pixels, 0 or more, but got -3"):
         remove_small_objects(tile, min_object_px=-3)
+
+
+def test_variables_in_another_form() -> None:
+    tile = _tile(np.eye(17, dtype=bool))
+    objects = tile.binarized_segmentation
+    for distorted in (objects.transpose("x", "y"), objects.astype("bool")):
+        with pytest.raises(
+            TileContractError, match=r"'binarized_segmentation' of tile 'example-0' must (have dims|be u)"
+        ):
+            remove_small_objects(tile.assign(binarized_segmentation=distorted))
+        with pytest.raises(
+            TileContractError, match=r"'binarized_segmentation' of tile 'example-0' must (have dims|be u)"
+        ):
+            drop_edge_objects(tile.assign(binarized_segmentation=distorted))
+    for distorted in (tile.extent.transpose("x", "y"), tile.extent.astype("uint8")):
+        with pytest.raises(TileContractError, match=r"variable 'extent' of tile 'example-0' must (have dims|be bool)"):
+            drop_edge_objects(tile.assign(extent=distorted))

@@ -1,5 +1,6 @@
 """The whole chain: order of the steps, against the steps one by one and against scikit-image."""
 
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -20,6 +21,16 @@ from darts_postprocessing import (
 )
 from darts_utils.errors import MissingVariableError, TileContractError
 from darts_utils.testing import Backend, assert_verb_contract, example_tile
+
+DISTORTIONS = {
+    "transposed probabilities": ("probabilities", lambda array: array.transpose("x", "y")),
+    "double probabilities": ("probabilities", lambda array: array.astype("float64")),
+    "transposed member": ("probabilities-a", lambda array: array.transpose("x", "y")),
+    "double member": ("probabilities-a", lambda array: array.astype("float64")),
+    "quality of bytes": ("quality_data_mask", lambda array: array.astype("uint8")),
+    "validity of bytes": ("valid_data_mask", lambda array: array.astype("uint8")),
+    "transposed validity": ("valid_data_mask", lambda array: array.transpose("x", "y")),
+}
 
 ADDED = {"extent", "probabilities_percent", "binarized_segmentation"}
 
@@ -142,6 +153,17 @@ def test_percent() -> None:
     assert percent.tolist() == [[0, 100, 0, 1, 255, 255]]
 
 
+def test_percent_at_just_below_and_just_above_each_half() -> None:
+    """Against exact arithmetic: a float32 is a fraction, and so is a hundred times it."""
+    halves = ((np.arange(100) + 0.5) / 100).astype("float32")
+    values = np.stack([np.nextafter(halves, np.float32(0)), halves, np.nextafter(halves, np.float32(1))])
+    tile = _clean_tile(values.shape)
+    tile.probabilities[:] = values
+    percent = postprocess(tile, radius_px=0, edge_px=0).probabilities_percent.values
+    expected = [[round(Fraction(float(value)) * 100) for value in row] for row in values]
+    assert percent.tolist() == expected
+
+
 def test_members_are_independent_of_each_other() -> None:
     tile = _clean_tile()
     tile = tile.assign({"probabilities-a": tile.probabilities.copy(deep=True), "probabilities-b": tile.probabilities})
@@ -184,8 +206,12 @@ def test_members_that_are_not_there() -> None:
     ("options", "message"),
     [
         ({"threshold": 50}, "threshold must be a probability between 0 and 1, but got 50"),
+        ({"threshold": "0.5"}, "threshold must be a probability between 0 and 1, but got '0.5'"),
+        ({"threshold": None}, "threshold must be a probability between 0 and 1, but got None"),
+        ({"threshold": True}, "threshold must be a probability between 0 and 1, but got True"),
         ({"mask": "all"}, "mask must be one of 'quality', 'valid', 'none', but got 'all'"),
         ({"radius_px": -1}, "radius_px must be"),
+        ({"radius_px": True}, "radius_px must be a whole number of pixels, 0 or more, but got True"),
         ({"edge_px": -1}, "edge_px must be"),
         ({"min_object_px": -1}, "min_object_px must be"),
         ({"edge_objects": "cut"}, "edge_objects must be one of 'drop', 'keep', but got 'cut'"),
@@ -194,6 +220,15 @@ def test_members_that_are_not_there() -> None:
 def test_options_that_make_no_sense(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         postprocess(_clean_tile(), **options)
+
+
+@pytest.mark.parametrize("change", DISTORTIONS)
+def test_variables_in_another_form(change: str) -> None:
+    """A transposed square tile, a mask of bytes, probabilities in double precision."""
+    name, distort = DISTORTIONS[change]
+    tile = example_tile(["probabilities", "probabilities-a", "valid_data_mask", "quality_data_mask"], shape=(20, 20))
+    with pytest.raises(TileContractError, match=f"variable '{name}' of tile 'example-0' must (have dims|be)"):
+        postprocess(tile.assign({name: distort(tile[name])}), keep_members=True)
 
 
 def test_member_that_holds_logits_is_named() -> None:

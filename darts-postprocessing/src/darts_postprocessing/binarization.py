@@ -27,7 +27,7 @@ def binarize(tile: xr.Dataset, *, threshold: float = PostprocessingConfig.thresh
 
     Raises:
         MissingVariableError: `tile` has no ``probabilities``.
-        TileContractError: A probability lies outside 0 … 1.
+        TileContractError: A probability lies outside 0 … 1, or a variable has other dims or another dtype.
         ValueError: `threshold` lies outside 0 … 1.
 
     Notes:
@@ -42,7 +42,9 @@ def binarize(tile: xr.Dataset, *, threshold: float = PostprocessingConfig.thresh
         array([[0, 0, 1, 0]], dtype=uint8)
     """
     check_threshold(threshold)
-    require_variables(tile, ["probabilities"], consumer="binarize", hint="run a model's inference first")
+    require_variables(
+        tile, ["probabilities", *validity_of(tile)], consumer="binarize", hint="run a model's inference first"
+    )
     marked = above_threshold(probabilities_of(tile, "probabilities"), tile, threshold=threshold)
     return tile.assign(
         binarized_segmentation=variable(
@@ -54,9 +56,14 @@ def binarize(tile: xr.Dataset, *, threshold: float = PostprocessingConfig.thresh
 def above_threshold(probabilities: Any, tile: xr.Dataset, *, threshold: float) -> Any:
     """Return ``(y, x)`` bool: valid pixels of `tile` whose probability is above the threshold."""
     marked = probabilities > np.float32(threshold)  # NaN compares false
-    if "valid_data_mask" in tile:
-        marked &= computed(tile["valid_data_mask"].data)
+    for name in validity_of(tile):
+        marked &= computed(tile[name].data)
     return marked
+
+
+def validity_of(tile: xr.Dataset) -> tuple[str, ...]:
+    """Return the name of the mask that says where sensor data exist, if the tile has it."""
+    return ("valid_data_mask",) if "valid_data_mask" in tile.data_vars else ()
 
 
 def probabilities_of(tile: xr.Dataset, name: str) -> Any:

@@ -41,6 +41,7 @@ def erode_extent(
 
     Raises:
         MissingVariableError: `tile` lacks the mask.
+        TileContractError: The mask has other dims or another dtype.
         ValueError: `radius_px` or `edge_px` is negative, or `mask` is unknown.
 
     Notes:

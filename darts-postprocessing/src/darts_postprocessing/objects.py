@@ -26,6 +26,7 @@ def drop_edge_objects(tile: xr.Dataset) -> xr.Dataset:
 
     Raises:
         MissingVariableError: A variable is absent.
+        TileContractError: A variable has other dims or another dtype.
 
     Notes:
         What lies beyond the tile's border counts neither as inside nor as outside; the border of the extent
@@ -62,6 +63,7 @@ def remove_small_objects(tile: xr.Dataset, *, min_object_px: int = Postprocessin
 
     Raises:
         MissingVariableError: `tile` has no ``binarized_segmentation``.
+        TileContractError: It has other dims or another dtype.
         ValueError: `min_object_px` is negative.
 
     Examples:

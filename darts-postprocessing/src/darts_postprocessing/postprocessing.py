@@ -4,7 +4,7 @@ from typing import Any
 
 import xarray as xr
 
-from darts_postprocessing.binarization import above_threshold, probabilities_of
+from darts_postprocessing.binarization import above_threshold, probabilities_of, validity_of
 from darts_postprocessing.checks import check_edge_objects, check_mask_name, check_pixels, check_threshold
 from darts_postprocessing.config import EdgeObjects, MaskName, PostprocessingConfig
 from darts_postprocessing.extent import MASK_VARIABLES, erode_extent
@@ -54,7 +54,7 @@ def postprocess(
 
     Raises:
         MissingVariableError: A variable is absent; all that are missing are named, before any work is done.
-        TileContractError: A probability lies outside 0 … 1.
+        TileContractError: A probability lies outside 0 … 1, or a variable has other dims or another dtype.
         ValueError: An option makes no sense.
 
     Notes:
@@ -80,13 +80,12 @@ def postprocess(
     check_pixels("edge_px", edge_px)
     check_pixels("min_object_px", min_object_px)
     check_edge_objects(edge_objects)
-    require_variables(
-        tile,
-        ["probabilities", *MASK_VARIABLES[mask]],
-        consumer="postprocess",
-        hint="run preprocess and a model's inference first, or choose another mask ('valid', 'none')",
-    )
-    names = ["probabilities", *(_members_of(tile) if keep_members else [])]
+    needed = ["probabilities", *MASK_VARIABLES[mask], *validity_of(tile)]
+    hint = "run preprocess and a model's inference first, or choose another mask ('valid', 'none')"
+    require_variables(tile, needed, consumer="postprocess", hint=hint)
+    members = _members_of(tile) if keep_members else []
+    require_variables(tile, members, consumer="postprocess", hint=hint)
+    names = ["probabilities", *members]
 
     result = erode_extent(tile, mask=mask, radius_px=radius_px, edge_px=edge_px)
     extent = computed(result["extent"].data)
@@ -130,7 +129,13 @@ def _members_of(tile: xr.Dataset) -> list[str]:
 def _percent(probabilities: Any, extent: Any) -> Any:
     xp = array_namespace(probabilities)
     shown = extent & ~xp.isnan(probabilities)
-    return xp.where(shown, xp.rint(xp.where(shown, probabilities, 0) * 100), PERCENT_NODATA).astype("uint8")
+    percent = xp.where(shown, probabilities, 0).astype(
+        "float64"
+    )  # exact: in float32 the product would be rounded first
+    percent *= 100
+    rounded = xp.rint(percent, out=percent).astype("uint8")
+    rounded[~shown] = PERCENT_NODATA
+    return rounded
 
 
 postprocess_batched = batched(postprocess)
