@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import darts_nextgen
-from darts_nextgen.cli import command_entry_points
+from darts_nextgen.plugins import command_entry_points
 
 HEAVY = {"numpy", "torch", "ray", "rasterio", "xarray", "geopandas", "scipy", "pandas"}
 DARTS = Path(sys.executable).with_name("darts")
@@ -104,11 +104,33 @@ def test_an_unknown_key_of_a_file_is_refused(tmp_path, darts):
     assert err == "darts: error: unknown key 'treshold' in [postprocessing]: did you mean 'threshold'?\n"
 
 
-def test_debug_shows_the_traceback():
-    done = run_darts("--debug", "run", "--models", "m.pt", "--out", "o")
-    assert done.returncode == 1
+@pytest.mark.parametrize("place", [0, 1, 5])
+def test_debug_shows_the_traceback_and_changes_nothing_else(place):
+    arguments = ["run", "--models", "m.pt", "--out", "o"]
+    done = run_darts(*arguments[:place], "--debug", *arguments[place:])
+    assert done.returncode == 2
     assert "Traceback" in done.stderr
     assert "ConfigError" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("darts: error: expected scenes to map")
+
+
+def test_a_short_option_shows_the_help(darts):
+    for arguments in (["-h"], ["run", "-h"]):
+        code, out, _ = darts(*arguments)
+        assert code == 0
+        assert "Usage: " in out
+
+
+def test_an_error_of_the_file_system_is_one_line(darts, monkeypatch):
+    import darts_nextgen.environment
+
+    def locked():
+        raise PermissionError(13, "Permission denied", "/locked")
+
+    monkeypatch.setattr(darts_nextgen.environment, "describe_environment", locked)
+    code, _, err = darts("info")
+    assert code == 2
+    assert err == "darts: error: [Errno 13] Permission denied: '/locked'\n"
 
 
 def test_an_interrupt_is_no_traceback(monkeypatch, darts):
@@ -120,7 +142,7 @@ def test_an_interrupt_is_no_traceback(monkeypatch, darts):
     monkeypatch.setattr(darts_nextgen.environment, "describe_environment", interrupted)
     code, _, err = darts("info")
     assert code == 130
-    assert "Traceback" not in err
+    assert err == "darts: interrupted; what is complete stays\n"
 
 
 def test_info_names_what_is_installed():
@@ -147,8 +169,10 @@ def other_package(tmp_path):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[darts.cli]\ngreet = other_package:greet\nbroken = other_package_gone:run\n"
+        "[darts.cli]\ngreet = other_package:greet\nbroken = other_package_gone:run\nworse = other_package_worse:run\n"
     )
+    (tmp_path / "other_package_worse.py").write_text("raise RuntimeError('half installed')\n")
+    (tmp_path / "darts_remains-1.0.dist-info").mkdir()
     (tmp_path / "other_package.py").write_text(
         'import typer\n\ndef greet(name: str) -> None:\n    """Say hello."""\n    typer.echo(f"hello {name}")\n'
     )
@@ -164,7 +188,11 @@ def test_a_broken_package_does_not_stop_the_others(other_package):
     done = run_darts("--help", PYTHONPATH=str(other_package))
     assert done.returncode == 0
     assert "Say hello." in done.stdout
-    assert "(cannot be imported)" in done.stdout
+    assert done.stdout.count("(cannot be imported)") == 2
+    assert run_darts("info", PYTHONPATH=str(other_package)).returncode == 0
+    done = run_darts("worse", "x", PYTHONPATH=str(other_package))
+    assert done.returncode == 2
+    assert "(half installed): reinstall it" in done.stderr
     done = run_darts("broken", PYTHONPATH=str(other_package))
     assert done.returncode == 2
     assert (

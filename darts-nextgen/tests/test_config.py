@@ -1,6 +1,8 @@
 """Configurations: tables to dataclasses and back, TOML files, what is refused and how."""
 
+import copy
 import dataclasses
+import pickle
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,9 +70,17 @@ def test_the_options_of_a_section_are_arguments_of_its_verb():
         ({"inference": 3}, "inference must be a table, but got 3"),
         ({"bands": {"blue": 1}}, "bands: expected the bands blue, green, red, nir, but got blue"),
         ({"bands": ["blue"]}, "bands must be a table"),
-        ({"scene": "a.tif"}, "scene must be a list, but got 'a.tif'"),
+        ({"scene": 3}, "scene must be a path, but got 3"),
+        ({"threshold": 0.4}, r"unknown key 'threshold' in the configuration: did you mean 'threshold' in \[postproc"),
+        ({"tpi-outer-radius-m": 30}, r"did you mean 'tpi_outer_radius_m' in \[preprocessing\]\?"),
+        ({"inference": {"threshold": 0.4}}, r"in \[inference\]: did you mean 'threshold' in \[postprocessing\]\?"),
         ({"scene": [1]}, r"scene\[0\] must be a path, but got 1"),
-        ({"date": "21.8.2021"}, "date: "),
+        ({"date": "21.8.2021"}, "date: expected a date like 2021-08-21, but got '21.8.2021'"),
+        ({"date": "20210821"}, "date: expected a date like 2021-08-21"),
+        ({"bands": {"blue": 1}, "date": "2021-08-21"}, "bands: expected the bands"),
+        ({"scenes": ""}, "expected a pattern or a list of scenes, but got an empty text"),
+        ({"export": {"products": []}}, "at least one product to write"),
+        ({"preprocessing": {"tpi_outer_radius_m": float("inf")}}, "both finite, but got 0.0 and inf"),
         ({"reflectance_scale": 0}, "reflectance_scale must be a finite number above 0, but got 0.0"),
         ({"reflectance_offset": float("nan")}, "reflectance_offset must be a finite number, but got nan"),
         ({"sentinel2_offset_dn": 500}, "sentinel2_offset_dn must be 0 or 1000, but got 500"),
@@ -78,7 +88,7 @@ def test_the_options_of_a_section_are_arguments_of_its_verb():
         ({"preprocessing": {"tpi_inner_radius_m": 200.0}}, "but got 200.0 and 100.0"),
         ({"scene": []}, "expected scenes to map, but got none: add --scene PATH"),
         ({"models": []}, "expected at least one model, but got none: add --models"),
-        ({"export": {"products": "stac"}}, "export.products must be a list, but got 'stac'"),
+        ({"export": {"products": 7}}, "export.products must be text, but got 7"),
     ],
 )
 def test_mistakes_are_refused_by_name(table, message):
@@ -99,7 +109,7 @@ configs = st.builds(
     models=st.lists(names.map(lambda name: Path("/models") / name), min_size=1, max_size=3).map(tuple),
     out=names.map(lambda name: Path("/out") / name),
     scene=st.lists(names.map(lambda name: Path("/scenes") / name), min_size=1, max_size=3).map(tuple),
-    scenes=st.none() | names.map(lambda name: f"/scenes/{name}/*"),
+    scenes=st.lists(names.map(lambda name: f"/scenes/{name}/*"), max_size=2).map(tuple),
     bands=st.just({})
     | st.permutations(range(1, 9)).map(lambda n: dict(zip(("blue", "green", "red", "nir"), n, strict=False))),
     reflectance_scale=st.floats(1e-6, 10),
@@ -149,7 +159,7 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     config = read_config(tmp_path / "run.toml")
     assert config.scene == (tmp_path / "a",)
-    assert config.scenes == str(tmp_path / "b" / "*")
+    assert config.scenes == (str(tmp_path / "b" / "*"),)
     assert config.models == (Path("/abs/m.pt"),)
     assert config.out == tmp_path / "results"
     assert config.dem == tmp_path / ".." / "d.tif"
@@ -161,7 +171,48 @@ def test_a_written_file_names_every_option_and_absolute_paths(tmp_path, monkeypa
     table = tomllib.loads((tmp_path / "run.toml").read_text())
     assert table["scene"] == [str(tmp_path / "a")]
     assert table["postprocessing"]["min_object_px"] == PostprocessingConfig().min_object_px
-    assert set(table["inference"]) >= {"overlap_px", "batch_size"}
+    assert set(table["inference"]) >= {"padding_px", "batch_size"}
+
+
+def test_a_notebook_may_give_paths_as_text_and_single_values():
+    plain = RunConfig(scene="a", scenes="b/*", models="m.pt", out="out", dem="d.tif", tcvis=Path("t.tif"))
+    spelt = RunConfig(
+        scene=(Path("a"),),
+        scenes=("b/*",),
+        models=(Path("m.pt"),),
+        out=Path("out"),
+        dem=Path("d.tif"),
+        tcvis=Path("t.tif"),
+    )
+    assert plain == spelt
+    assert RunConfig(scene=["a", "b"], models=[Path("m.pt")], out="o").scene == (Path("a"), Path("b"))
+    with pytest.raises(ConfigError, match="expected paths as text or Path"):
+        RunConfig(scene=3, models="m.pt", out="o")
+
+
+def test_a_configuration_can_be_copied_and_sent():
+    config = parse_config({**MINIMAL, "bands": {"blue": 1, "green": 2, "red": 3, "nir": 4}, "weights": {"m": 2}})
+    assert copy.deepcopy(config) == config
+    assert pickle.loads(pickle.dumps(config)) == config  # noqa: S301 - our own
+    assert dataclasses.replace(config, device="cpu").bands == config.bands
+    assert dataclasses.asdict(config)["bands"] == {"blue": 1, "green": 2, "red": 3, "nir": 4}
+
+
+def test_a_date_of_toml_is_a_date(tmp_path):
+    (tmp_path / "run.toml").write_text('scene = "a"\nmodels = "m.pt"\nout = "o"\ndate = 2021-08-21\n')
+    assert read_config(tmp_path / "run.toml").date == "2021-08-21"
+
+
+def test_a_file_of_another_origin_is_not_replaced(tmp_path):
+    file = tmp_path / "run.toml"
+    config = parse_config(MINIMAL)
+    write_config(config, file)
+    write_config(dataclasses.replace(config, device="cpu"), file)
+    assert read_config(file).device == "cpu"
+    file.write_text("# my notes\n" + file.read_text())
+    with pytest.raises(OutputError, match="but a file of another origin is there: rename it"):
+        write_config(config, file)
+    assert file.read_text().startswith("# my notes")
 
 
 def test_files_that_are_none_are_named(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from darts_nextgen.commands.options import config_of
+from darts_nextgen.pipeline.tasks import scene_tasks
 from darts_utils.errors import ConfigError
 
 
@@ -30,7 +31,8 @@ def test_the_command_line_counts_more_than_the_file(file, tmp_path, monkeypatch)
 def test_scenes_of_the_command_line_replace_those_of_the_file(file):
     assert config_of({"scene": [Path("/x")]}, file=file).scene == (Path("/x"),)
     both = config_of({"scenes": "/y/*"}, file=file)
-    assert (both.scene, both.scenes) == ((), "/y/*")
+    assert (both.scene, both.scenes) == ((), ("/y/*",))
+    assert config_of({"scenes": ["/y/*", "/z.txt"]}, file=file).scenes == ("/y/*", "/z.txt")
 
 
 def test_options_land_in_their_sections(tmp_path, monkeypatch):
@@ -52,8 +54,29 @@ def test_options_land_in_their_sections(tmp_path, monkeypatch):
 
 
 def test_a_section_of_a_file_that_is_no_table_is_refused(file):
-    file.write_text(
-        file.read_text().replace("[postprocessing]\n", "postprocessing = 3\n").replace("radius_px = 4\n", "")
-    )
-    with pytest.raises(ConfigError):
+    file.write_text(file.read_text().partition("[postprocessing]")[0] + "postprocessing = 3\n")
+    with pytest.raises(ConfigError, match="postprocessing must be a table, but got 3"):
         config_of({}, file=file)
+
+
+def test_weights_of_a_file_can_be_withdrawn(file):
+    file.write_text("weights = {full = 2.0}\n" + file.read_text())
+    assert config_of({}, file=file).weights == {"full": 2.0}
+    assert config_of({"weights": ""}, file=file).weights == {}
+
+
+def test_a_weight_given_twice_is_refused(file):
+    with pytest.raises(ConfigError, match="--weights: expected each name once, but got 'full=1,full=3'"):
+        config_of({"weights": "full=1,full=3"}, file=file)
+
+
+def test_a_pattern_works_in_a_folder_with_brackets(tmp_path, monkeypatch):
+    folder = tmp_path / "maps [2021]"
+    (folder / "chips" / "a").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    (folder / "run.toml").write_text('scenes = "chips/*"\nmodels = "m.pt"\nout = "results"\n')
+    for config in (
+        config_of({"scenes": "chips/*", "models": "m.pt", "out": "results"}, file=None),
+        config_of({}, file=folder / "run.toml"),
+    ):
+        assert [task.tile_id for task in scene_tasks(config)] == ["a"]

@@ -1,5 +1,6 @@
 """``darts run`` and `run_local` from files to files."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -11,14 +12,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import rasterio
-import xarray as xr
 from rio_cogeo import cog_validate
 
 from darts_ensemble import Ensemble
+from darts_export import ExportConfig
 from darts_nextgen import RunConfig, read_config, read_report, run_local
 from darts_nextgen.demo.overlap import measure_overlap
 from darts_nextgen.pipeline import local
-from darts_postprocessing import postprocess
+from darts_postprocessing import PostprocessingConfig, postprocess
 from darts_preprocessing import load_and_preprocess
 from darts_utils.grids import geobox_of
 
@@ -128,13 +129,33 @@ def test_the_effective_configuration_runs_again_to_the_same_result(results, fold
 
 
 def test_a_run_replaces_the_results_of_an_earlier_one(planet, models, tmp_path):
-    config = {"scene": (planet.scene,), "models": (models / "optical.pt",), "out": tmp_path}
-    first = run_local(RunConfig(**config))
-    changed = xr.open_dataset(first.rows[0].products["probabilities"], engine="rasterio").sizes
-    again = run_local(RunConfig(**config))
-    assert again.rows[0].status == "done"
-    assert xr.open_dataset(again.rows[0].products["probabilities"], engine="rasterio").sizes == changed
+    config = RunConfig(scene=planet.scene, models=models / "optical.pt", out=tmp_path)
+    first = run_local(config)
+    before = {name: Path(path).read_bytes() for name, path in first.rows[0].products.items()}
+    stricter = dataclasses.replace(config, postprocessing=PostprocessingConfig(min_object_px=3000))
+    again = run_local(stricter)
+    assert again.rows[0].objects < first.rows[0].objects
+    after = {name: Path(path).read_bytes() for name, path in again.rows[0].products.items()}
+    assert all(after[name] != before[name] for name in ("binarized", "prediction_segments", "thumbnail", "stac"))
+    assert read_config(tmp_path / "run.toml") == stricter
     assert not list(tmp_path.rglob(".darts-incomplete*"))
+
+
+def test_the_files_record_the_options_that_decide_their_content(planet, models, tmp_path):
+    (image,) = planet.scene.glob("*_SR.tif")
+    config = RunConfig(
+        scene=image, bands={"blue": 1, "green": 2, "red": 3, "nir": 4}, models=models / "optical.pt", out=tmp_path,
+        export=ExportConfig(products=("probabilities",)),
+    )  # fmt: skip
+    recorded = []
+    for changes in ({}, {"bands": {"blue": 2, "green": 1, "red": 3, "nir": 4}}, {"reflectance_scale": 2e-4}):
+        report = run_local(dataclasses.replace(config, **changes))
+        with rasterio.open(report.rows[0].products["probabilities"]) as raster:
+            recorded.append(json.loads(raster.tags()["config"]))
+    assert recorded[0] != recorded[1] != recorded[2]
+    assert recorded[1]["bands"]["blue"] == 2
+    assert recorded[2]["reflectance_scale"] == 2e-4
+    assert not {"out", "scene", "device"} & set(recorded[0])
 
 
 def test_a_sentinel2_scene_is_mapped_with_its_offset(sentinel, models, tmp_path, darts):

@@ -1,5 +1,6 @@
 """Which scenes a run maps."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,41 @@ def test_a_pattern_is_sorted_and_leaves_unfinished_folders_out(folder):
     assert [task.tile_id for task in tasks_of(scenes=str(folder / "*"))] == ["a", "b", "c", "chip.one"]
 
 
+def test_what_is_no_scene_is_left_out_of_a_pattern(folder):
+    (folder / "notes.md").touch()
+    (folder / "results" / "a").mkdir(parents=True)
+    config = RunConfig(models="m.pt", out=folder / "results", scenes=str(folder / "**"))
+    assert {task.tile_id for task in scene_tasks(config)} == {folder.name, "a", "b", "c", "chip.one"}
+
+
+def test_several_patterns_and_lists_add_up(folder):
+    (folder / "list.txt").write_text("\ufeffc\n")
+    tasks = tasks_of(scenes=(str(folder / "b*"), str(folder / "a"), str(folder / "list.txt")))
+    assert [task.tile_id for task in tasks] == ["b", "a", "c"]
+
+
+def test_a_path_with_dots_has_the_name_of_what_it_leads_to(folder, monkeypatch):
+    monkeypatch.chdir(folder / "a")
+    assert [task.tile_id for task in tasks_of(scene=(Path(".."), Path()))] == [folder.name, "a"]
+
+
+def test_a_link_keeps_its_name(folder):
+    (folder / "link").symlink_to(folder / "a")
+    assert [task.tile_id for task in tasks_of(scene=folder / "link")] == ["link"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+def test_a_locked_scene_of_a_list_is_a_task_like_any_other(folder):
+    (folder / "locked").mkdir(mode=0)
+    (folder / "list.txt").write_text("locked/x\na\n")
+    assert [task.tile_id for task in tasks_of(scenes=str(folder / "list.txt"))] == ["x", "a"]
+
+
+def test_a_name_too_long_is_nothing(folder):
+    with pytest.raises(ConfigError, match="there is nothing that can be read"):
+        tasks_of(scene=folder / ("x" * 300))
+
+
 def test_a_scene_that_is_named_twice_is_one_task(folder, monkeypatch):
     monkeypatch.chdir(folder)
     assert [task.tile_id for task in tasks_of(scene=(Path("b"),), scenes=str(folder / "[ab]"))] == ["b", "a"]
@@ -49,9 +85,13 @@ def test_a_list_holds_a_path_per_line(folder):
 
 
 def test_mistakes_are_refused(folder):
-    with pytest.raises(ConfigError, match="expected a scene at '.*/gone', but there is nothing: check the path"):
+    with pytest.raises(
+        ConfigError, match="expected a scene at '.*/gone', but there is nothing that can be read: check the path"
+    ):
         tasks_of(scene=(folder / "gone",))
-    with pytest.raises(ConfigError, match=r"expected scenes that match '.*/x\*', but there are none"):
+    with pytest.raises(
+        ConfigError, match=r"expected scenes \(folders, .tif, .tiff, .vrt\) that match '.*/x\*', but there are none"
+    ):
         tasks_of(scenes=str(folder / "x*"))
     with pytest.raises(
         ConfigError, match="expected a list of scenes at '.*gone.txt', but it cannot be read: No such file"
@@ -63,6 +103,15 @@ def test_mistakes_are_refused(folder):
     (folder / "empty.txt").write_text("# nothing\n")
     with pytest.raises(ConfigError, match="but it names no scene"):
         tasks_of(scenes=str(folder / "empty.txt"))
+
+
+def test_a_name_that_cannot_be_a_tile_id_is_refused_before_any_work(folder):
+    (folder / ".hidden").mkdir()
+    with pytest.raises(ConfigError, match="'.*/.hidden': the name of a scene must be usable.*no leading dot"):
+        tasks_of(scene=folder / ".hidden")
+    with pytest.raises(ConfigError, match=r"caf\\udce9': the name of a scene must be usable"):
+        (folder / "caf\udce9").mkdir()
+        tasks_of(scenes=str(folder / "caf*"))
 
 
 def test_two_scenes_of_one_name_are_refused(folder):

@@ -7,6 +7,7 @@ first line of its docstring; what is heavy is imported in the function's body.
 
 import importlib.metadata
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
 
@@ -14,14 +15,29 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from darts_nextgen.plugins import command_entry_points
 from darts_utils.errors import DartsError
 from darts_utils.logging import configure_logging
 
-COMMAND_GROUP = "darts.cli"
-"""Entry-point group of commands."""
-
 EXIT_WRONG_USAGE = 2
 """Exit code of everything that stops a command: wrong options, a bad configuration, an output that cannot be written."""
+
+EXIT_INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+_DEBUG = "--debug"
+_BROKEN = (
+    ImportError,
+    AttributeError,
+    NameError,
+    SyntaxError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    OSError,
+)
+"""What the import of a package of others may raise."""
 
 
 class CommandGroup(TyperGroup):
@@ -37,36 +53,36 @@ class CommandGroup(TyperGroup):
         if entry is None:
             return None
         program = typer.Typer(add_completion=False, rich_markup_mode=None)
-        program.command(cmd_name)(_function_of(entry))
+        program.command(cmd_name, context_settings=_HELP_OPTIONS)(_function_of(entry))
         return typer.main.get_command(program)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run the command line; expected errors become one line on standard error and an exit code."""
         arguments = list(sys.argv[1:] if args is None else args)
+        debug = _DEBUG in arguments
+        if debug:  # it may stand before and after the command's name
+            arguments = [_DEBUG, *(each for each in arguments if each != _DEBUG)]
         try:
             code = super().main(arguments, *rest, **{**options, "standalone_mode": False})
-        except (DartsError, TyperException) as error:
-            if "--debug" in arguments:
-                raise
-            _fail(str(error) if isinstance(error, DartsError) else error.format_message())
+        except (DartsError, TyperException, OSError, UnicodeError) as error:
+            if debug:
+                traceback.print_exc()
+            _fail(error.format_message() if isinstance(error, TyperException) else str(error))
+        if code == EXIT_INTERRUPTED:
+            typer.echo("darts: interrupted; what is complete stays", err=True)
         sys.exit(code if isinstance(code, int) else 0)
-
-
-def command_entry_points() -> dict[str, importlib.metadata.EntryPoint]:
-    """Installed commands: name → entry point of the function."""
-    return {entry.name: entry for entry in importlib.metadata.entry_points(group=COMMAND_GROUP)}
 
 
 def _function_of(entry: importlib.metadata.EntryPoint) -> Any:
     """The function of a command; one that reports the damage where its package is broken, so that the others work."""
     try:
         return entry.load()
-    except (ImportError, AttributeError) as error:
+    except _BROKEN as error:
         message = (
             f"command {entry.name!r} is provided by {entry.value!r}, which cannot be imported ({error}): reinstall it"
         )
 
-    def broken() -> None:
+    def broken(arguments: Annotated[list[str] | None, typer.Argument()] = None) -> None:
         _fail(message)
 
     broken.__doc__ = "(cannot be imported)"
@@ -84,7 +100,15 @@ def _print_version(wanted: Any) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(cls=CommandGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+_HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    cls=CommandGroup,
+    context_settings=_HELP_OPTIONS,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 
 
 @app.callback(invoke_without_command=True)

@@ -5,7 +5,7 @@ import platform
 
 import rasterio
 
-from darts_nextgen.cli import command_entry_points
+from darts_nextgen.plugins import command_entry_points
 from darts_utils.device import cuda_device_count
 from darts_utils.errors import DeviceError
 from darts_utils.inference.devices import resolve_device
@@ -38,8 +38,16 @@ def describe_environment() -> dict[str, dict[str, str]]:
 
 
 def _darts_packages() -> dict[str, str]:
-    found = {each.name: each.version for each in importlib.metadata.distributions() if each.name.startswith("darts-")}
-    return dict(sorted(found.items()))
+    names = {_name_of(each) for each in importlib.metadata.distributions()}
+    return {name: _version(name) for name in sorted(names) if name.startswith("darts-")}
+
+
+def _name_of(distribution: importlib.metadata.Distribution) -> str:
+    """Name of an installed distribution; empty where its metadata are damaged, which is not our business."""
+    try:
+        return str(distribution.metadata["Name"])
+    except (OSError, KeyError, ValueError, TypeError, importlib.metadata.PackageNotFoundError):
+        return ""
 
 
 def _version(distribution: str) -> str:

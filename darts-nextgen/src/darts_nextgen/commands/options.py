@@ -50,11 +50,16 @@ def _plain(value: Any) -> Any:
 
 
 def _parse_weights(text: str) -> dict[str, float]:
+    if not text.strip():  # withdraws those of the file
+        return {}
     pairs = [part.strip().rpartition("=") for part in text.split(",")]
     try:
-        return {name: float(number) for name, _, number in pairs}
+        weights = {name: float(number) for name, _, number in pairs}
     except ValueError as error:
         raise ConfigError(f"--weights: expected names and numbers like full=2,optical=1, but got {text!r}") from error
+    if len(weights) < len(pairs):
+        raise ConfigError(f"--weights: expected each name once, but got {text!r}")
+    return weights
 
 
 def _sectioned(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,10 @@ def run(
         list[Path] | None, typer.Option(metavar="PATH", help="Scene folder or GeoTIFF; repeat for more.")
     ] = None,
     scenes: Annotated[
-        str | None, typer.Option(metavar="GLOB_OR_LIST", help="Quoted pattern, or a .txt file with a path per line.")
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB_OR_LIST", help="Quoted pattern, or a .txt file with a path per line; repeat for more."
+        ),
     ] = None,
     models: Annotated[
         list[Path] | None,
@@ -72,8 +75,8 @@ def run(
     """Map the thaw slumps of scenes.
 
     For each scene, DIR/<tile>/ receives rasters, polygons, a thumbnail and a STAC item; DIR/results.parquet says what became
-    of every scene, DIR/run.toml is the effective configuration: `darts run --config DIR/run.toml` does the same again.
-    A scene that cannot be mapped never stops the others. Defaults are those that --dry-run prints.
+    of every scene of the last run, DIR/run.toml is its effective configuration: `darts run --config DIR/run.toml` does the
+    same again. A scene that cannot be mapped never stops the others. Defaults are those that --dry-run prints.
 
     Exit codes: 0 all scenes are mapped, 1 some failed, 2 wrong usage.
     """

@@ -1,10 +1,10 @@
 """Every option of a run in one frozen dataclass; the options of the single steps are the packages' own dataclasses."""
 
 import dataclasses
-import datetime as dt
 import inspect
 import math
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from darts_postprocessing import PostprocessingConfig, postprocess
 from darts_postprocessing.checks import check_edge_objects, check_mask_name, check_pixels, check_threshold
 from darts_preprocessing import PreprocessingConfig, preprocess
 from darts_preprocessing.loading.geotiff import DEFAULT_OFFSET, DEFAULT_SCALE, checked_bands
+from darts_utils.dates import parse_date
 from darts_utils.errors import ConfigError
 from darts_utils.inference.config import InferenceConfig
 
@@ -25,13 +26,15 @@ from darts_utils.inference.config import InferenceConfig
 class RunConfig:
     """Everything that decides what a run does; each field is a key of ``run.toml`` and an option of ``darts run``.
 
+    Paths may be given as text, and a single scene, pattern or model without a list around it.
+
     Raises:
         ConfigError: There is no scene or no model, or an option makes no sense; the message names the key.
 
     Examples:
-        >>> config = RunConfig(scene=(Path("scene.tif"),), models=(Path("optical.pt"),), out=Path("results"))
-        >>> config.postprocessing.threshold
-        0.5
+        >>> config = RunConfig(scene="scene.tif", models="optical.pt", out="results")
+        >>> config.models, config.postprocessing.threshold
+        ((PosixPath('optical.pt'),), 0.5)
     """
 
     models: tuple[Path, ...]
@@ -40,9 +43,9 @@ class RunConfig:
     """Folder of the results."""
     scene: tuple[Path, ...] = ()
     """Scene folders and GeoTIFFs, one by one; each must exist."""
-    scenes: str | None = None
-    """Many scenes: a glob pattern, or the name of a ``.txt`` file with one path per line."""
-    bands: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    scenes: tuple[str, ...] = ()
+    """Many scenes: glob patterns, and names of ``.txt`` files with one path per line."""
+    bands: Mapping[str, int] = field(default_factory=dict)
     """Which band of a GeoTIFF is what, from 1: ``{"blue": 1, "green": 2, "red": 3, "nir": 7}``."""
     reflectance_scale: float = DEFAULT_SCALE
     """Reflectance of one count of a GeoTIFF."""
@@ -60,7 +63,7 @@ class RunConfig:
     """Tasseled-cap trends (TCVIS GeoTIFF or VRT)."""
     device: str = "auto"
     """Where the networks run: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"``."""
-    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    weights: Mapping[str, float] = field(default_factory=dict)
     """Weight of each model in the mean, by the name of its file without suffix; empty: all the same."""
     preprocessing: PreprocessingConfig = field(default_factory=PreprocessingConfig)
     """Options of `darts_preprocessing.preprocess`."""
@@ -72,16 +75,22 @@ class RunConfig:
     """Options of `darts_export.export_tile`."""
 
     def __post_init__(self) -> None:
-        if not self.scene and self.scenes is None:
+        for name, value in _converted(self).items():
+            object.__setattr__(self, name, value)
+        if not self.scene and not self.scenes:
             raise ConfigError("expected scenes to map, but got none: add --scene PATH or --scenes GLOB_OR_LIST")
         if not self.models:
             raise ConfigError("expected at least one model, but got none: add --models FILE_OR_DIR")
+        if not self.export.products:
+            raise ConfigError("expected at least one product to write, but export.products is empty: name some")
+        if "" in self.scenes:
+            raise ConfigError("expected a pattern or a list of scenes, but got an empty text: is a variable unset?")
         _check_sections(self)
         _check_scene_options(self)
         radii = self.preprocessing
-        if not 0 <= radii.tpi_inner_radius_m < radii.tpi_outer_radius_m:
+        if not 0 <= radii.tpi_inner_radius_m < radii.tpi_outer_radius_m < math.inf:
             raise ConfigError(
-                "expected 0 <= preprocessing.tpi_inner_radius_m < preprocessing.tpi_outer_radius_m, but got "
+                "expected 0 <= preprocessing.tpi_inner_radius_m < preprocessing.tpi_outer_radius_m, both finite, but got "
                 f"{radii.tpi_inner_radius_m} and {radii.tpi_outer_radius_m}"
             )
         _check_postprocessing(self.postprocessing)
@@ -125,10 +134,13 @@ def parse_config(table: Mapping[str, object]) -> RunConfig:
         Traceback (most recent call last):
         darts_utils.errors.ConfigError: unknown key 'devise' in the configuration: did you mean 'device'?
     """
+    homes = {f"[{section}]": section_keys(section) for section in SECTIONS}
     for section in SECTIONS:
         rows = table.get(section)
         if isinstance(rows, Mapping):
-            check_keys(rows, section_keys(section), where=f"[{section}]")
+            others = {home: keys for home, keys in homes.items() if home != f"[{section}]"}
+            check_keys(rows, section_keys(section), where=f"[{section}]", elsewhere=others)
+    check_keys(table, [row.name for row in dataclasses.fields(RunConfig)], where="the configuration", elsewhere=homes)
     return parse_table(RunConfig, table)
 
 
@@ -152,14 +164,36 @@ def _check_sections(config: RunConfig) -> None:
                 )
 
 
+def _converted(config: RunConfig) -> dict[str, Any]:
+    """The fields as their types say, from what a notebook may give."""
+    try:
+        return {
+            "scene": tuple(map(Path, _listed(config.scene))),
+            "scenes": tuple(map(os.fspath, _listed(config.scenes))),
+            "models": tuple(map(Path, _listed(config.models))),
+            "out": Path(config.out),
+            **{name: Path(value) for name in ("dem", "tcvis") if (value := getattr(config, name)) is not None},
+            **{name: dict(getattr(config, name)) for name in ("bands", "weights")},
+        }
+    except TypeError as error:
+        raise ConfigError(f"expected paths as text or Path, and tables of bands and weights, but {error}") from error
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    return (value,) if isinstance(value, str | os.PathLike) else value
+
+
 def _check_scene_options(config: RunConfig) -> None:
     try:
         if config.bands:
             checked_bands(config.bands)
-        if config.date is not None:
-            dt.date.fromisoformat(config.date)
     except ValueError as error:
-        raise ConfigError(f"{'bands' if config.date is None else 'date'}: {error}") from error
+        raise ConfigError(f"bands: {error}") from error
+    try:
+        if config.date is not None:
+            parse_date(config.date)
+    except ValueError as error:
+        raise ConfigError(f"date: {error}") from error
     if not (math.isfinite(config.reflectance_scale) and config.reflectance_scale > 0):
         raise ConfigError(f"reflectance_scale must be a finite number above 0, but got {config.reflectance_scale}")
     if not math.isfinite(config.reflectance_offset):

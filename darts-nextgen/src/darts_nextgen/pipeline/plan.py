@@ -6,7 +6,7 @@ from darts_ensemble import Ensemble
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.requirements import required_features
 from darts_nextgen.pipeline.stages import load_models
-from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
+from darts_nextgen.pipeline.tasks import SceneTask, is_file, scene_tasks
 from darts_utils.errors import ConfigError
 
 
@@ -49,10 +49,13 @@ def plan_run(config: RunConfig) -> RunPlan:
 
 def _check_files(config: RunConfig, tasks: tuple[SceneTask, ...]) -> None:
     for option, path in (("--dem", config.dem), ("--tcvis", config.tcvis)):
-        if path is not None and not path.is_file():
-            raise ConfigError(f"expected a raster at '{path}' ({option}), but there is none: check the path")
-    files = [task.path for task in tasks if task.path.is_file()]
+        if path is not None and not is_file(path):
+            raise ConfigError(
+                f"expected a raster at '{path}' ({option}), but there is none that can be read: check the path"
+            )
+    files = [task.path for task in tasks if is_file(task.path)]
     if files and not config.bands:
         raise ConfigError(
-            f"'{files[0]}' is a file, whose bands must be named: add --bands, for example blue=1,green=2,red=3,nir=4"
+            f"'{files[0]}' is a file, whose bands must be named: add --bands, for example blue=1,green=2,red=3,nir=4, or "
+            "leave it out with a narrower pattern if it is no scene"
         )

@@ -1,5 +1,7 @@
 """``run.toml``: configurations as files."""
 
+import datetime as dt
+import glob
 import os
 import tomllib
 from collections.abc import Mapping
@@ -9,7 +11,8 @@ from typing import Any
 import tomli_w
 
 from darts_nextgen.pipeline.config import RunConfig, config_table, parse_config
-from darts_utils.errors import ConfigError
+from darts_nextgen.pipeline.tasks import LIST_SUFFIX
+from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import atomic_path
 
 RUN_FILE = "run.toml"
@@ -17,6 +20,9 @@ RUN_FILE = "run.toml"
 
 _PATHS = ("scene", "models", "out", "dem", "tcvis", "scenes")
 """Keys that hold paths."""
+
+_FIRST_LINE = "# The effective configuration of a run of DARTS, every option spelt out."
+"""By this line a file is known as one of ours, which a later run may replace."""
 
 
 def read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -33,11 +39,13 @@ def read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     file = Path(path)
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"expected a configuration at '{file}', but it cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"expected TOML in '{file}', but {error}") from error
+    if isinstance(table.get("date"), dt.date):  # TOML has dates, the configuration has text
+        table["date"] = table["date"].isoformat()
     return absolute_paths(table, folder=file.absolute().parent)
 
 
@@ -57,12 +65,25 @@ def write_config(config: RunConfig, path: str | os.PathLike[str]) -> Path:
     """Write a configuration with every option spelt out and every path absolute; `read_config` gives it back.
 
     Raises:
-        OutputError: The file cannot be written.
+        OutputError: The file cannot be written, or a file that is none of ours has its name.
     """
-    text = config_toml(config)
+    text = f"{_FIRST_LINE}\n{config_toml(config)}"
+    if not _may_replace(Path(path)):
+        raise OutputError(
+            f"expected to write the effective configuration to '{path}', but a file of another origin is there: rename it, "
+            "or choose another folder"
+        )
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
+
+
+def _may_replace(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.readline().rstrip() == _FIRST_LINE
+    except OSError:
+        return True  # there is none; or writing will say what is wrong
 
 
 def config_toml(config: RunConfig) -> str:
@@ -76,11 +97,20 @@ def absolute_paths(table: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
     Examples:
         >>> absolute_paths({"out": "results", "device": "cpu"}, folder=Path("/maps"))
         {'out': '/maps/results', 'device': 'cpu'}
+        >>> absolute_paths({"scenes": "chips/*.tif"}, folder=Path("/maps [2021]"))
+        {'scenes': '/maps [[]2021]/chips/*.tif'}
     """
-    return {key: _absolute(value, folder) if key in _PATHS else value for key, value in table.items()}
+    return {
+        key: _absolute(value, folder, is_pattern=key == "scenes") if key in _PATHS else value
+        for key, value in table.items()
+    }
 
 
-def _absolute(value: Any, folder: Path) -> Any:
+def _absolute(value: Any, folder: Path, *, is_pattern: bool) -> Any:
     if isinstance(value, list | tuple):
-        return [_absolute(entry, folder) for entry in value]
-    return str(folder / value) if isinstance(value, str) else value
+        return [_absolute(entry, folder, is_pattern=is_pattern) for entry in value]
+    if not isinstance(value, str) or value == "":
+        return value
+    if is_pattern and not value.endswith(LIST_SUFFIX):
+        return os.path.join(glob.escape(str(folder)), value)  # noqa: PTH118 - a pattern is no path
+    return str(folder / value)

@@ -134,7 +134,10 @@ def export_outcome(tile: xr.Dataset, *, config: RunConfig) -> TileOutcome:
 
 
 def recorded_options(config: RunConfig) -> dict[str, Any]:
-    """The options that decide the content of a tile's files, and nothing of where they are: recorded in the files."""
+    """The options that decide the content of a tile's files: recorded in the files.
+
+    Not among them: where things are, which products are written, and what the tile's own metadata say.
+    """
     table = config_table(config)
-    kept = ("weights", "preprocessing", "inference", "postprocessing")
-    return {name: table[name] for name in kept if table[name]}
+    elsewhere = ("scene", "scenes", "models", "out", "dem", "tcvis", "device", "export", "sensor", "date")
+    return {name: value for name, value in table.items() if name not in elsewhere and value != {}}

@@ -9,6 +9,7 @@ import difflib
 import types
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from darts_utils.errors import ConfigError
@@ -31,13 +32,20 @@ _ACCEPTED: Mapping[type, tuple[type, ...]] = {
 }
 
 
-def check_keys(table: Mapping[str, object], known: Collection[str], *, where: str) -> None:
+def check_keys(
+    table: Mapping[str, object],
+    known: Collection[str],
+    *,
+    where: str,
+    elsewhere: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> None:
     """Raise if a table has a key that is not known.
 
     Args:
         table: The table.
         known: The keys that it may have.
         where: What the table is called, for the message.
+        elsewhere: Keys of other tables, which the user may have meant, by the name of their table.
 
     Raises:
         ConfigError: Names the key, and the nearest valid one.
@@ -50,8 +58,9 @@ def check_keys(table: Mapping[str, object], known: Collection[str], *, where: st
     for key in table:
         if key in known:
             continue
-        near = difflib.get_close_matches(key, known, n=1)
-        advice = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(known))}"
+        homes = dict.fromkeys(known, "") | {name: f" in {home}" for home, names in elsewhere.items() for name in names}
+        near = difflib.get_close_matches(key.replace("-", "_"), homes, n=1)
+        advice = f"did you mean {near[0]!r}{homes[near[0]]}?" if near else f"expected one of {', '.join(sorted(known))}"
         raise ConfigError(f"unknown key {key!r} in {where}: {advice}")
 
 
@@ -107,6 +116,8 @@ def parse_value(value: object, hint: Any, *, key: str) -> Any:
     Examples:
         >>> parse_value(["a.tif"], tuple[Path, ...], key="scene")
         (PosixPath('a.tif'),)
+        >>> parse_value("chips/*.tif", tuple[str, ...], key="scenes")
+        ('chips/*.tif',)
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
@@ -121,8 +132,9 @@ def parse_value(value: object, hint: Any, *, key: str) -> Any:
             raise ConfigError(f"{key} must be one of {', '.join(map(repr, arguments))}, but got {value!r}")
         return value
     if origin is tuple:
-        entries = _expect(value, (list, tuple), "a list", key)
-        return tuple(parse_value(entry, arguments[0], key=f"{key}[{index}]") for index, entry in enumerate(entries))
+        if not isinstance(value, list | tuple):  # one value is a list of one
+            return (parse_value(value, arguments[0], key=key),)
+        return tuple(parse_value(entry, arguments[0], key=f"{key}[{index}]") for index, entry in enumerate(value))
     if origin is not None and issubclass(origin, Mapping):
         rows = _expect(value, Mapping, "a table", key)
         return {str(name): parse_value(entry, arguments[1], key=f"{key}.{name}") for name, entry in rows.items()}
