@@ -26,7 +26,8 @@ test: develop ## the whole test suite, without what is marked slow or gpu
 test-all: develop ## the slow tests too
 	$(BIN)/python -m pytest -m "not gpu"
 
-test-gpu: develop ## the tests that need a CUDA device
+test-gpu: develop ## the tests that need a CUDA device (installs CuPy)
+	$(UV) pip install --quiet --python .venv -e "darts-utils[gpu]"
 	$(BIN)/python -m pytest -m gpu
 
 lint: develop ## ruff

@@ -1,11 +1,13 @@
 """Tables in the documentation that are made from the code, so that they cannot disagree with it."""
 
+import dataclasses
+import inspect
 import math
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+from darts_nextgen.commands.run import run
+from darts_nextgen.pipeline.config import SECTIONS, RunConfig, section_keys
 from darts_utils.variables import VARIABLES
-
-MARKER = "<!-- table of variables -->"
 
 
 def _number(value: float | None) -> str:
@@ -14,25 +16,60 @@ def _number(value: float | None) -> str:
     return "NaN" if math.isnan(value) else f"{value:g}"
 
 
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
 def variable_table() -> str:
     """Markdown table of the variable registry."""
-    lines = ["| after | variable | dtype | unit | from | to | nodata | meaning |", "|---|---|---|---|---|---|---|---|"]
+    rows = []
     for row in VARIABLES.values():
         name = f"`{row.name}`" + (f", `{row.name}-<model>`" if row.per_model else "")
-        cells = [
-            row.stage,
-            name,
-            row.dtype,
-            row.units,
-            _number(row.valid_min),
-            _number(row.valid_max),
-            _number(row.nodata),
-            row.long_name,
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        numbers = [_number(value) for value in (row.valid_min, row.valid_max, row.nodata)]
+        rows.append([row.stage, name, row.dtype, row.units, *numbers, row.long_name])
+    return _table(["after", "variable", "dtype", "unit", "from", "to", "nodata", "meaning"], rows)
+
+
+def _default(owner: Any, name: str) -> str:
+    (field,) = (each for each in dataclasses.fields(owner) if each.name == name)
+    if field.default is dataclasses.MISSING or field.default in (None, ()):
+        return "–"
+    return f"`{', '.join(field.default) if isinstance(field.default, tuple) else field.default}`"
+
+
+def option_table() -> str:
+    """Markdown table of the options of ``darts run`` that are keys of a configuration."""
+    sections = {key: section for section in SECTIONS for key in section_keys(section)}
+    hints = get_type_hints(run, include_extras=True)
+    types = get_type_hints(RunConfig)
+    rows = []
+    for name in inspect.signature(run).parameters:
+        if name in {"context", "config", "dry_run"}:
+            continue
+        section = sections.get(name)
+        _, option = get_args(hints[name])
+        rows.append(
+            [
+                f"`--{name.replace('_', '-')}`",
+                f"`[{section}]` `{name}`" if section else f"`{name}`",
+                _default(types[section] if section else RunConfig, name),
+                option.help,
+            ]
+        )
+    return _table(["option", "key", "default", "meaning"], rows)
+
+
+TABLES = {
+    "<!-- table of variables -->": variable_table,
+    "<!-- options of darts run -->": option_table,
+}
+"""Marker in a page → what stands in its place."""
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Called by mkdocs for every page."""
-    return markdown.replace(MARKER, variable_table())
+    for marker, table in TABLES.items():
+        if marker in markdown:
+            markdown = markdown.replace(marker, table())
+    return markdown

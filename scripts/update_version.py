@@ -1,4 +1,4 @@
-"""Set the version of the workspace, of every member, of the pins between members and of the citation.
+"""Set the version of the workspace, of every member, of the pins between members, of the citation and of the changelog.
 
 Usage: ``python scripts/update_version.py v1.2.3``
 """
@@ -26,10 +26,12 @@ def parse_tag(tag: str) -> str:
 def update_version(root: Path, version: str) -> list[Path]:
     """Write `version` wherever it belongs; returns the files that changed."""
     changed = []
-    for path in [root / "pyproject.toml", *sorted(root.glob("darts-*/pyproject.toml")), root / "CITATION.cff"]:
+    files = ["pyproject.toml", "CITATION.cff", "CHANGELOG.md"]
+    for path in [*(root / name for name in files), *sorted(root.glob("darts-*/pyproject.toml"))]:
         before = path.read_text()
         after = re.sub(r'^version = "[^"]*"', f'version = "{version}"', before, count=1, flags=re.MULTILINE)
         after = re.sub(r"^version: .*$", f"version: {version}", after, count=1, flags=re.MULTILINE)
+        after = re.sub(r"^## Unreleased$", f"## {version}", after, count=1, flags=re.MULTILINE)
         after = re.sub(r'"(darts-[a-z-]+(?:\[[a-z,]+\])?)==[^"]*"', rf'"\1=={version}"', after)
         if after != before:
             path.write_text(after)

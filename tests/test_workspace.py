@@ -47,6 +47,7 @@ def test_the_project_table_is_complete(member):
     assert len(table["description"]) > 30
     assert table["authors"]
     assert table["license"] == "MIT"
+    assert (ROOT / member / table["license-files"][0]).read_text() == (ROOT / "LICENSE").read_text()
     assert table["requires-python"] == ">=3.11"
     assert table["readme"] == "README.md"
     assert project["build-system"]["build-backend"] == "hatchling.build"
@@ -85,10 +86,53 @@ def test_the_root_knows_the_member(member):
     assert re.search(rf"^PACKAGES := .*\b{package}\b", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for lock in LOCKS:
         assert f"-e file:{member}\n" in (ROOT / lock).read_text()
-    contracts = configparser.ConfigParser()
-    contracts.read(ROOT / ".importlinter")
-    assert package in contracts["importlinter"]["root_packages"].split()
-    assert package in re.split(r"[\s|]+", contracts["importlinter:contract:layers"]["layers"])
+    assert package in CONTRACTS["importlinter"]["root_packages"].split()
+    assert package in re.split(r"[\s|]+", CONTRACTS["importlinter:contract:layers"]["layers"])
+
+
+CONTRACTS = configparser.ConfigParser()
+CONTRACTS.read(ROOT / ".importlinter")
+BELONGS = {
+    "cupy": ["darts_utils/device.py"],
+    "cupyx": ["darts_utils/device.py"],
+    "cucim": ["darts_utils/device.py"],
+    "ray": [],
+    "typer": ["*/cli.py", "*/commands/*.py"],
+    "torch": ["darts_utils/inference/*.py", "darts_segmentation/*.py", "darts_ensemble/*.py"],
+    "pickle": ["darts_utils/inference/checkpoint.py"],
+}
+"""Library → the modules that may import it, anywhere in them."""
+
+
+def test_libraries_are_imported_only_where_they_belong():
+    seen = dict.fromkeys(BELONGS, 0)
+    for member in MEMBERS:
+        for path in source_files(member):
+            name = path.relative_to(ROOT / member / "src")
+            for library in set(imported_modules(path)) & set(BELONGS):
+                assert any(name.match(pattern) for pattern in BELONGS[library]), f"{name} imports {library}"
+                seen[library] += 1
+    assert all(seen[library] for library in ("typer", "torch"))
+
+
+def modules_of_darts_utils():
+    root = ROOT / "darts-utils" / "src" / "darts_utils"
+    names = {path.stem if path.suffix else path.name for path in root.iterdir() if not path.name.startswith("_")}
+    return {f"darts_utils.{name}" for name in names if name != "py"}
+
+
+@pytest.mark.parametrize("name", ["torch", "ray", "gpu", "typer"])
+def test_every_package_is_in_every_contract(name):
+    sources = set(CONTRACTS[f"importlinter:contract:{name}"]["source_modules"].split())
+    expected = {package_of(member) for member in MEMBERS}
+    if name == "torch":  # the model packages may; of darts_utils all but the engine, and the test kit, may not
+        expected -= {"darts_segmentation", "darts_ensemble", "darts_nextgen", "darts_utils"}
+        expected |= modules_of_darts_utils() - {"darts_utils.inference", "darts_utils.testing"}
+    if name == "typer":
+        nextgen = {path.name.removesuffix(".py") for path in (ROOT / "darts-nextgen/src/darts_nextgen").iterdir()}
+        inner = nextgen - {"cli", "commands", "__init__", "__pycache__", "py.typed"}
+        expected = expected - {"darts_nextgen"} | {f"darts_nextgen.{module}" for module in inner}
+    assert sources == expected
 
 
 @pytest.mark.parametrize("member", MEMBERS)
@@ -198,7 +242,8 @@ def test_workflows_are_valid_and_pass_nothing_from_outside_into_a_shell():
 
 
 def copy_of_versions(folder):
-    for path in [ROOT / "pyproject.toml", ROOT / "CITATION.cff", *ROOT.glob("darts-*/pyproject.toml")]:
+    names = ("pyproject.toml", "CITATION.cff", "CHANGELOG.md")
+    for path in [*(ROOT / name for name in names), *ROOT.glob("darts-*/pyproject.toml")]:
         target = folder / path.relative_to(ROOT)
         target.parent.mkdir(exist_ok=True)
         shutil.copy(path, target)
@@ -210,7 +255,7 @@ def test_the_version_script_sets_every_version_and_every_pin(tmp_path):
     copy_of_versions(tmp_path)
     script = tmp_path / "scripts" / "update_version.py"
     run = subprocess.run([sys.executable, script, "v9.8.7rc1"], capture_output=True, text=True, check=True)
-    assert run.stdout.count("9.8.7rc1") == len(MEMBERS) + 2
+    assert run.stdout.count("9.8.7rc1") == len(MEMBERS) + 3
     for path in [tmp_path / "pyproject.toml", *tmp_path.glob("darts-*/pyproject.toml")]:
         table = tomllib.loads(path.read_text())["project"]
         assert table["version"] == "9.8.7rc1"
@@ -221,6 +266,9 @@ def test_the_version_script_sets_every_version_and_every_pin(tmp_path):
             if line.startswith("darts-"):
                 assert line.endswith("==9.8.7rc1")
     assert yaml.safe_load((tmp_path / "CITATION.cff").read_text())["version"] == "9.8.7rc1"
+    assert "\n## 9.8.7rc1\n" in (tmp_path / "CHANGELOG.md").read_text()
+    again = subprocess.run([sys.executable, script, "v9.8.7rc1"], capture_output=True, text=True, check=True)
+    assert again.stdout == ""
 
 
 def test_the_version_script_refuses_what_is_no_version(tmp_path):

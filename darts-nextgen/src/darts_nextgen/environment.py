@@ -11,7 +11,7 @@ from darts_utils.errors import DeviceError
 from darts_utils.inference.devices import resolve_device
 from darts_utils.models import model_frameworks
 
-_LIBRARIES = ("torch", "numpy", "xarray", "rasterio", "ray", "cupy-cuda12x", "cucim-cu12")
+_LIBRARIES = ("torch", "numpy", "xarray", "rasterio", "ray", "cupy-cuda13x", "cucim-cu13")
 
 
 def describe_environment() -> dict[str, dict[str, str]]:

@@ -58,9 +58,9 @@ class RunConfig:
     date: str | None = None
     """Date ``YYYY-MM-DD`` of scenes that do not say it."""
     dem: Path | None = None
-    """Elevation model (ArcticDEM GeoTIFF or VRT)."""
+    """Elevation model (ArcticDEM GeoTIFF)."""
     tcvis: Path | None = None
-    """Tasseled-cap trends (TCVIS GeoTIFF or VRT)."""
+    """Tasseled-cap trends (TCVIS GeoTIFF)."""
     device: str = "auto"
     """Where the networks run: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"``."""
     weights: Mapping[str, float] = field(default_factory=dict)
