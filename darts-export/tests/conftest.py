@@ -30,7 +30,8 @@ def tile() -> xr.Dataset:
 
 @pytest.fixture
 def empty_tile(tile: xr.Dataset) -> xr.Dataset:
-    """The same without any object and without any trusted pixel."""
-    tile.binarized_segmentation[:] = 0
-    tile.extent[:] = False
-    return tile
+    """The same without any object and without any trusted pixel: another tile, which shares no array."""
+    empty = tile.copy(deep=True)
+    empty.binarized_segmentation[:] = 0
+    empty.extent[:] = False
+    return empty

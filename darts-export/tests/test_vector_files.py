@@ -2,8 +2,12 @@
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import geopandas
@@ -49,9 +53,11 @@ def test_geoparquet(tile: xr.Dataset, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [segments_of, extent_of])
-def test_empty_tables_keep_their_schema(make: object, tile: xr.Dataset, tmp_path: Path) -> None:
-    full = make(tile)  # type: ignore[operator]
-    none = full.iloc[:0]
+def test_empty_tables_keep_their_schema(
+    make: Callable[[xr.Dataset], geopandas.GeoDataFrame], tile: xr.Dataset, empty_tile: xr.Dataset, tmp_path: Path
+) -> None:
+    full, none = make(tile), make(empty_tile)
+    assert (len(full) > 0, len(none)) == (True, 0)
     for name, table in (("full", full), ("none", none)):
         write_geopackage(table, tmp_path / f"{name}.gpkg", layer="layer")
         write_geoparquet(table, tmp_path / f"{name}.parquet")
@@ -77,9 +83,35 @@ def test_equal_content_gives_equal_bytes(tile: xr.Dataset, tmp_path: Path) -> No
         assert (tmp_path / f"first.{suffix}").read_bytes() == (tmp_path / f"second.{suffix}").read_bytes()
 
 
-def test_gdal_settings_are_as_before(tile: xr.Dataset, tmp_path: Path) -> None:
-    write_geopackage(segments_of(tile), tmp_path / "segments.gpkg", layer="layer")
-    assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is None
+def test_geopackages_of_many_threads_are_equal(tile: xr.Dataset, tmp_path: Path) -> None:
+    table = segments_of(tile)
+    paths = [tmp_path / f"{number}.gpkg" for number in range(32)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda path: write_geopackage(table, path, layer="layer"), paths))
+    assert len({path.read_bytes() for path in paths}) == 1
+
+
+@pytest.mark.parametrize("date", [None, "2020-01-01T00:00:00.000Z", "2020-01", "2020-01-01T00:00:00.000000000000Z"])
+def test_gdal_settings_are_as_before_and_do_not_matter(date: str | None, tile: xr.Dataset, tmp_path: Path) -> None:
+    write_geopackage(segments_of(tile), tmp_path / "usual.gpkg", layer="layer")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": date})
+    try:
+        write_geopackage(segments_of(tile), tmp_path / "set.gpkg", layer="layer")
+        assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") == date
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+    assert (tmp_path / "set.gpkg").read_bytes() == (tmp_path / "usual.gpkg").read_bytes()
+
+
+def test_sqlite_finds_the_geopackage_sound(tile: xr.Dataset, tmp_path: Path) -> None:
+    path, table = tmp_path / "segments.gpkg", segments_of(tile)
+    write_geopackage(table, path, layer="layer")
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("PRAGMA application_id").fetchone() == (int.from_bytes(b"GPKG", "big"),)
+        assert database.execute("SELECT last_change FROM gpkg_contents").fetchall() == [("1970-01-01T00:00:00.000Z",)]
+    near = geopandas.read_file(path, bbox=table.geometry[1].bounds)  # through the spatial index
+    assert near.segment_id.tolist() == [2]
 
 
 @pytest.mark.skipif(shutil.which("ogrinfo") is None, reason="ogrinfo (gdal-bin) is not installed")

@@ -1,5 +1,7 @@
 """GeoPackage and GeoParquet files that are the same, byte for byte, whenever their content is."""
 
+import sqlite3
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 
@@ -8,6 +10,9 @@ import pyogrio
 
 _NO_DATE = "1970-01-01T00:00:00.000Z"
 """What a GeoPackage states as its last change: the time of writing would make equal files differ."""
+
+_CHANGE_COUNTERS = (slice(24, 28), slice(92, 96))
+"""Where SQLite's header counts the changes of a file (https://www.sqlite.org/fileformat2.html#file_change_counter)."""
 
 
 def write_geopackage(table: geopandas.GeoDataFrame, path: Path, *, layer: str) -> None:
@@ -22,14 +27,10 @@ def write_geopackage(table: geopandas.GeoDataFrame, path: Path, *, layer: str) -
         OSError: The file cannot be written.
     """
     buffer = BytesIO()  # SQLite reports a full disk only by its own codes; Python's write says what it is
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _NO_DATE})
-    try:
-        pyogrio.write_dataframe(
-            table, buffer, driver="GPKG", layer=layer, geometry_type="MultiPolygon", promote_to_multi=True
-        )
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-    path.write_bytes(buffer.getbuffer())
+    pyogrio.write_dataframe(
+        table, buffer, driver="GPKG", layer=layer, geometry_type="MultiPolygon", promote_to_multi=True
+    )
+    path.write_bytes(_without_time(buffer.getvalue()))
 
 
 def write_geoparquet(table: geopandas.GeoDataFrame, path: Path) -> None:
@@ -48,3 +49,19 @@ def write_geoparquet(table: geopandas.GeoDataFrame, path: Path) -> None:
     buffer = BytesIO()
     table.to_parquet(buffer, index=False, compression="zstd", schema_version="1.1.0", write_covering_bbox=True)
     path.write_bytes(buffer.getbuffer())
+
+
+def _without_time(geopackage: bytes) -> bytes:
+    """Take from a GeoPackage what depends on when it was written.
+
+    GDAL has a setting for the time, but it holds for the whole process: for other threads, and for the user's own files.
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        database.deserialize(geopackage)
+        database.execute("UPDATE gpkg_contents SET last_change = ?", (_NO_DATE,))
+        database.execute("PRAGMA temp_store = MEMORY")
+        database.execute("VACUUM")  # the old time leaves no trace
+        content = bytearray(database.serialize())
+    for counter in _CHANGE_COUNTERS:  # GDAL changes the file once more when a millisecond has passed
+        content[counter] = (1).to_bytes(4, "big")
+    return bytes(content)
