@@ -1,12 +1,9 @@
-"""Complete or absent: what a folder holds after exports that end well, and after those that do not."""
+"""What a folder holds after exports that end well."""
 
+import gc
 import itertools
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
+import weakref
 from pathlib import Path
 
 import geopandas
@@ -16,9 +13,9 @@ import rasterio
 import xarray as xr
 
 from darts_export import ExportConfig, export_tile, export_tile_batched, missing_products, segments_of
-from darts_utils.errors import MissingVariableError, OutputError, TileContractError
+from darts_export.vectors import Objects, objects_of
+from darts_utils.errors import MissingVariableError, TileContractError
 from darts_utils.testing import Backend, example_tile
-from darts_utils.tile_io import write_tile
 
 EVERYTHING = (*ExportConfig.products, "optical", "dem", "tcvis", "ndvi", "extent")
 
@@ -47,10 +44,37 @@ def test_everything(tile: xr.Dataset, tmp_path: Path) -> None:
     assert missing_products(tmp_path / "out" / "example-0", EVERYTHING) == ()
 
 
+def test_models_are_named_where_they_made_the_result(tile: xr.Dataset, tmp_path: Path) -> None:
+    results = ("probabilities", "probabilities_percent", "binarized_segmentation")
+    members = tile.assign({f"{name}-full": tile[name].copy() for name in results})
+    members = members.assign({f"{name}-bare": tile[name] for name in results[1:]})
+    members["probabilities-full"].attrs["source"] = "full.pt"
+    names = ["probabilities", "binarized", "binarized_segmentation", "probabilities-full", "binarized-full"]
+    others = ["probabilities-bare", "optical", "dem", "tcvis", "ndvi", "extent", "valid_data_mask"]
+    written = export_tile(members, tmp_path, products=[*names, *others])
+    found = {}
+    for name in (*names, *others):
+        with rasterio.open(written[name]) as raster:
+            found[name] = raster.tags().get("models")
+    assert found == {
+        **dict.fromkeys(names[:3], "mean of full, optical"),
+        **dict.fromkeys(names[3:], "full.pt"),
+        **dict.fromkeys(others),
+    }
+
+
 def test_config_is_recorded(tile: xr.Dataset, tmp_path: Path) -> None:
-    written = export_tile(tile, tmp_path, products=["binarized"], config={"threshold": 0.5, "out": Path("results")})
+    written = export_tile(
+        tile, tmp_path, products=["binarized"], config={"threshold": np.float32(0.5), "out": Path("results")}
+    )
     with rasterio.open(written["binarized"]) as raster:
         assert json.loads(raster.tags()["config"]) == {"out": "results", "threshold": 0.5}
+
+
+def test_the_order_within_the_config_does_not_matter(tile: xr.Dataset, tmp_path: Path) -> None:
+    for name, config in (("one", {"b": {"x", "y"}, "a": 1}), ("other", {"a": 1, "b": {"y", "x"}})):
+        export_tile(tile, tmp_path / name, products=["binarized", "stac"], config=config)
+    assert _contents(tmp_path / "one") == _contents(tmp_path / "other")
 
 
 def test_nothing_found_is_a_result_too(empty_tile: xr.Dataset, tmp_path: Path) -> None:
@@ -80,37 +104,20 @@ def test_exporting_again_gives_the_same_folder(tile: xr.Dataset, tmp_path: Path)
 
 
 def test_exporting_another_result_overwrites_cleanly(tile: xr.Dataset, empty_tile: xr.Dataset, tmp_path: Path) -> None:
-    export_tile(tile.copy(deep=True), tmp_path / "both")
+    export_tile(tile, tmp_path / "both")
+    former = _contents(tmp_path / "both")
     export_tile(empty_tile, tmp_path / "both")
     export_tile(empty_tile, tmp_path / "one")
-    assert _contents(tmp_path / "both") == _contents(tmp_path / "one")
+    latter = _contents(tmp_path / "both")
+    assert latter == _contents(tmp_path / "one")
+    changed = {name for name in former if latter[name] != former[name]}
+    assert changed == {f"example-0/{name}" for name in _SHOWING_OBJECTS}
 
 
-def test_an_item_always_speaks_of_one_export(tile: xr.Dataset, tmp_path: Path) -> None:
-    item = export_tile(tile, tmp_path, products=["binarized", "stac"])["stac"]
-    export_tile(tile, tmp_path, products=["ndvi"])  # nothing that the item lists
-    assert missing_products(item.parent, ["binarized", "stac"]) == ()
-    assert missing_products(item.parent, ["binarized", "ndvi", "stac"]) == ("ndvi",)  # there, but not of that export
-    assert missing_products(item.parent, ["binarized", "ndvi"]) == ()
-    export_tile(tile, tmp_path, products=["binarized"])  # replaces a file that the item lists
-    assert not item.exists()
-    assert missing_products(item.parent, ["binarized", "stac"]) == ("binarized", "stac")
-
-
-def test_missing_products(tile: xr.Dataset, tmp_path: Path) -> None:
-    folder = tmp_path / "example-0"
-    assert missing_products(folder) == ExportConfig.products
-    written = export_tile(tile, tmp_path)
-    assert missing_products(folder) == ()
-    written["prediction_segments_parquet"].unlink()
-    written["binarized"].write_bytes(b"")
-    assert missing_products(folder) == ("binarized", "prediction_segments")
-    written["stac"].write_text('{"assets": ')
-    assert missing_products(folder) == ExportConfig.products
-    written["stac"].write_text("[]")
-    assert missing_products(folder) == ExportConfig.products
-    export_tile(tile, tmp_path)
-    assert missing_products(folder) == ()
+_SHOWING_OBJECTS = (
+    *("binarized.tif", "thumbnail.jpg", "prediction_segments.gpkg", "prediction_segments.parquet"),
+    *("prediction_extent.gpkg", "prediction_extent.parquet"),
+)
 
 
 def test_members(tile: xr.Dataset, tmp_path: Path) -> None:
@@ -156,149 +163,44 @@ def test_batched_equals_a_loop_and_checks_first(tile: xr.Dataset, tmp_path: Path
     assert not (tmp_path / "twice").exists()
 
 
-def test_refusals_come_before_any_file(tile: xr.Dataset, tmp_path: Path) -> None:
-    with pytest.raises(MissingVariableError, match="export product 'thumbnail' needs 'red'"):
-        export_tile(tile.drop_vars("red"), tmp_path)
-    with pytest.raises(TileContractError, match="tile_id must be usable as the name of a folder"):
-        export_tile(tile.assign_attrs(tile_id="../elsewhere"), tmp_path)
-    with pytest.raises(TileContractError, match="must be float32, but got float64"):
-        export_tile(tile.assign(probabilities=tile.probabilities.astype("float64")), tmp_path)
-    with pytest.raises(
-        TypeError, match=r"products must be a collection of names, but got the string 'stac': write \['st"
-    ):
-        export_tile(tile, tmp_path, products="stac")
-    assert list(tmp_path.iterdir()) == []
+def test_tiles_are_let_go_one_by_one(tile: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The label raster and the computed variables of one tile are gone when the next one is written."""
+    labels: list[weakref.ref[np.ndarray]] = []
+
+    def watched(of: xr.Dataset, *, model: str | None = None) -> Objects:
+        gc.collect()
+        assert all(reference() is None for reference in labels)
+        assert isinstance(of.binarized_segmentation.data, np.ndarray)
+        found = objects_of(of, model=model)
+        labels.extend([weakref.ref(found.labels), weakref.ref(of.binarized_segmentation.data)])
+        return found
+
+    monkeypatch.setattr("darts_export.contents.objects_of", watched)
+    lazy = [tile.chunk({"y": 30}).assign_attrs(tile_id=f"tile-{number}") for number in range(3)]
+    export_tile_batched(lazy, tmp_path, products=["prediction_segments", "thumbnail"])
+    assert len(labels) == 6
+    assert all(each.chunks for each in lazy)
 
 
-def _fail_after(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def fail(*_: object) -> None:
-        raise error
+def test_variables_are_computed_once(tile: xr.Dataset, tmp_path: Path) -> None:
+    dask = pytest.importorskip("dask.array")
+    reads = []
 
-    monkeypatch.setattr("darts_export.products.write_jpeg", fail)
+    def read(block: np.ndarray) -> np.ndarray:
+        reads.append(block.shape)
+        return block
 
-
-def test_a_failed_export_is_not_taken_for_done(
-    tile: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "example-0"
-    export_tile(tile, tmp_path)
-    with monkeypatch.context() as patch:
-        _fail_after(patch, RuntimeError("a bug"))
-        with pytest.raises(RuntimeError, match="a bug"):
-            export_tile(tile, tmp_path)
-    assert missing_products(folder) == ExportConfig.products
-    assert not any(path.name.startswith(".") for path in folder.iterdir())
-    assert "thumbnail.jpg" in {path.name for path in folder.iterdir()}  # the former one, whole
-    export_tile(tile, tmp_path)
-    assert missing_products(folder) == ()
-
-
-_KILLED = """
-import os, signal, sys
-import darts_export.products
-from darts_export import export_tile
-from darts_utils.tile_io import read_tile
-
-def die(picture, path):
-    path.write_bytes(b"half a picture")
-    os.kill(os.getpid(), signal.SIGKILL)
-
-darts_export.products.write_jpeg = die
-export_tile(read_tile(sys.argv[1]), sys.argv[2])
-"""
-
-
-def test_after_a_kill_the_folder_is_not_done_and_can_be_mended(tile: xr.Dataset, tmp_path: Path) -> None:
-    out_dir, folder = tmp_path / "killed", tmp_path / "killed" / "example-0"
-    stored = write_tile(tile, tmp_path / "tile.nc")
-    answer = subprocess.run([sys.executable, "-c", _KILLED, stored, out_dir], check=False)
-    assert answer.returncode == -signal.SIGKILL
-    assert any(path.name.startswith(".darts-incomplete-") for path in folder.iterdir())
-    assert not (folder / "thumbnail.jpg").exists()
-    assert missing_products(folder) == ExportConfig.products
-    export_tile(tile, out_dir)
-    export_tile(tile, tmp_path / "undisturbed")
-    assert _contents(out_dir) == _contents(tmp_path / "undisturbed")
-
-
-_LIMITED = """
-import resource, sys
-from darts_export import export_tile
-from darts_utils.errors import OutputError
-from darts_utils.tile_io import read_tile
-
-tile = read_tile(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
-try:
-    export_tile(tile, sys.argv[2])
-except OutputError as error:
-    print(error)
-"""
-
-
-@pytest.mark.parametrize(
-    ("limit", "file", "there"),
-    [
-        (10, "probabilities.tif", set()),
-        (20_000, "prediction_segments.gpkg", {"probabilities.tif", "binarized.tif"}),
-    ],
-)
-def test_files_that_cannot_be_finished(
-    tile: xr.Dataset, tmp_path: Path, limit: int, file: str, there: set[str]
-) -> None:
-    stored = write_tile(tile, tmp_path / "tile.nc")
-    answer = subprocess.run(
-        [sys.executable, "-c", _LIMITED, stored, tmp_path / "out", str(limit)],
-        capture_output=True,
-        text=True,
-        check=True,
+    lazy = dask.from_array(tile.binarized_segmentation.values, chunks=-1).map_blocks(
+        read, dtype="uint8", meta=np.empty((0, 0), "uint8")
     )
-    assert f"cannot write '{tmp_path}/out/example-0/{file}'" in answer.stdout
-    assert {path.name for path in (tmp_path / "out" / "example-0").iterdir()} == there
-    assert missing_products(tmp_path / "out" / "example-0") == ExportConfig.products
-
-
-def _mount(folder: Path, options: str) -> None:
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small file system needs root")
-    folder.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "none", folder], check=False, capture_output=True
-    ).returncode:
-        pytest.skip("this machine does not allow mounting")
-
-
-def test_disk_full_and_read_only(tile: xr.Dataset, tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    _mount(disk, "size=64k")
-    try:
-        with pytest.raises(
-            OutputError, match=r"cannot write '.*\.gpkg': the disk is full: free some space or choose an"
-        ):
-            export_tile(tile, disk)
-        assert {path.name for path in disk.rglob("*")} == {"example-0", "probabilities.tif", "binarized.tif"}
-        assert missing_products(disk / "example-0") == ExportConfig.products
-        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-        with pytest.raises(
-            OutputError, match=r"cannot replace '.*example-0\.json' \(.*Read-only.*: choose another folder"
-        ):
-            export_tile(tile, disk)
-        with pytest.raises(OutputError, match=r"cannot write .* the file system is read-only: choose another folder"):
-            export_tile(tile.assign_attrs(tile_id="new"), disk)
-    finally:
-        subprocess.run(["umount", disk], check=True)
-
-
-def test_names_that_are_taken(tile: xr.Dataset, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(OutputError, match=r"cannot (write|replace) '.*/file/example-0/.*folder"):
-        export_tile(tile, tmp_path / "file")
-    (tmp_path / "example-0" / "binarized.tif").mkdir(parents=True)
-    with pytest.raises(
-        OutputError, match=r"cannot write '.*binarized\.tif': a folder has this name: choose another path"
-    ):
-        export_tile(tile, tmp_path)
-    assert (tmp_path / "file").read_text() == "not a folder"
+    other = dask.from_array(tile.red.values, chunks=-1).map_blocks(
+        lambda _: 1 / 0, dtype="uint16", meta=np.empty((0, 0), "uint16")
+    )
+    lazy_tile = tile.assign(
+        binarized_segmentation=tile.binarized_segmentation.copy(data=lazy), red=tile.red.copy(data=other)
+    )
+    export_tile(lazy_tile, tmp_path, products=["binarized", "prediction_segments", "stac"])
+    assert reads == [(60, 70)]
 
 
 def test_a_tile_straight_from_the_test_kit(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from pathlib import Path
 
+import numpy as np
 import pystac
 import pystac.validation
 import pytest
@@ -90,7 +91,7 @@ def test_the_day_may_be_unknown(tile: xr.Dataset, tmp_path: Path) -> None:
         assert item.common_metadata.end_datetime == dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
 
 
-@pytest.mark.parametrize("date", ["2021/08/21", "21.8.2021", "2021-13-01", ""])
+@pytest.mark.parametrize("date", ["2021/08/21", "21.8.2021", "2021-13-01", "2021-8-21", "20210821", "2021-08- 1", ""])
 def test_a_date_that_is_none(tile: xr.Dataset, tmp_path: Path, date: str) -> None:
     tile.attrs["date"] = date
     with pytest.raises(
@@ -98,6 +99,16 @@ def test_a_date_that_is_none(tile: xr.Dataset, tmp_path: Path, date: str) -> Non
     ):
         export_tile(tile, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("azimuth_deg", "expected"), [(-90, 270), (360, 0), (np.float32(12.5), 12.5), (None, None)])
+def test_the_sun_may_be_told_in_any_way_or_not_at_all(
+    tile: xr.Dataset, tmp_path: Path, azimuth_deg: float | None, expected: float | None
+) -> None:
+    tile.attrs["sun_azimuth_deg"] = azimuth_deg
+    item = _item(tile, tmp_path)
+    assert item.properties.get("view:sun_azimuth") == expected
+    assert ("view:sun_elevation" in item.properties) is (expected is not None)
 
 
 def test_a_tile_that_knows_little(tmp_path: Path) -> None:
@@ -116,7 +127,7 @@ def test_across_the_antimeridian(tmp_path: Path) -> None:
     item = _item(tile, tmp_path, "ndvi")
     assert item.geometry is not None
     assert item.geometry["type"] == "Polygon"
-    tile = tile.assign_coords(x=tile.x - 330_000)
+    tile = tile.assign_coords(x=tile.x - 333_000)
     item = _item(tile, tmp_path, "ndvi")
     assert item.geometry is not None
     assert item.bbox is not None

@@ -43,6 +43,26 @@ def test_members_and_variables() -> None:
     assert product("relative_elevation").files[0].name == "relative_elevation.tif"
 
 
+def test_a_model_may_be_called_anything() -> None:
+    assert [file.name_for("4372514") for file in product("binarized-{tile_id}").files] == ["binarized-{tile_id}.tif"]
+    (file,) = product("stac").files
+    assert file.name_for("{tile_id}") == "{tile_id}.json"
+
+
+def test_what_is_read_is_known_beforehand(tile: xr.Dataset) -> None:
+    members = tile.assign({"binarized_segmentation-a": tile.binarized_segmentation})
+    assert product("prediction_segments").reads(members) == (
+        *("probabilities", "binarized_segmentation", "extent", "binarized_segmentation-a"),
+    )
+    assert product("optical").reads(tile) == ("blue", "green", "red", "nir", "valid_data_mask")
+    assert product("dem").reads(tile) == ("dem", "slope")
+    assert product("red").reads(tile.drop_vars("valid_data_mask")) == ("red",)
+    assert set(product("thumbnail").reads(tile)) == {
+        *("red", "green", "blue", "binarized_segmentation", "valid_data_mask", "quality_data_mask")
+    }
+    assert product("stac").reads(tile) == ()
+
+
 def test_bands_are_those_that_the_tile_has(tile: xr.Dataset) -> None:
     assert product("dem").variables(tile) == ("dem", "slope")
     assert product("optical").variables(tile) == ("blue", "green", "red", "nir")
@@ -70,6 +90,20 @@ def test_one_of_several_is_enough() -> None:
     with pytest.raises(MissingVariableError, match=r"'dem', 'relative_elevation', 'slope'; .*: one of them is enough;"):
         product("dem").check(example_tile(["red"]))
     product("dem").check(example_tile(["slope"]))
+
+
+def test_variables_in_another_form(tile: xr.Dataset) -> None:
+    tile = tile.isel(x=slice(0, 60))
+    for name, variable in (
+        ("thumbnail", "quality_data_mask"),
+        ("optical", "valid_data_mask"),
+        ("prediction_segments", "binarized_segmentation-a"),
+        ("prediction_extent", "extent"),
+    ):
+        source = tile["binarized_segmentation" if variable.endswith("-a") else variable]
+        for distorted in (source.transpose("x", "y"), source.astype("int16")):
+            with pytest.raises(TileContractError, match=f"variable '{variable}' of tile 'example-0' must (have d|be)"):
+                product(name).check(tile.assign({variable: distorted}))
 
 
 def test_names_that_would_leave_the_folder() -> None:

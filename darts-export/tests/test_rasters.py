@@ -13,6 +13,7 @@ import rio_cogeo.cogeo
 import xarray as xr
 from numpy.typing import NDArray
 
+from darts_export import export_tile
 from darts_export.rasters import band_of, write_cog
 from darts_utils.errors import TileContractError
 from darts_utils.grids import geobox_of
@@ -80,6 +81,22 @@ def test_metadata(tmp_path: Path) -> None:
         assert (raster.scales, raster.offsets) == ((1.0,), (0.0,))
 
 
+def test_attributes_with_names_that_gdal_takes(tmp_path: Path) -> None:
+    names = ("ns", "bidx", "AREA_OR_POINT", "TIFFTAG_DATETIME")
+    tile = example_tile(["ndvi"])
+    tile.ndvi.attrs |= dict.fromkeys(names, "Point")
+    tile.attrs |= {name: index for index, name in enumerate(names)} | {"eo:row": 7, "a=b": "x"}
+    written = export_tile(tile, tmp_path, products=["ndvi"])["ndvi"]
+    with rasterio.open(written) as raster:
+        tags, band_tags = raster.tags(), raster.tags(1)
+        assert [tags[f"attr_{name}"] for name in names] == ["0", "1", "2", "3"]
+        assert (tags["eo_row"], tags["a_b"], tags["AREA_OR_POINT"]) == ("7", "x", "Area")
+        assert (tags["tile_id"], tags["sensor"]) == ("example-0", "planetscope")
+        assert [band_tags[f"attr_{name}"] for name in names] == ["Point"] * 4
+        assert band_tags["source"] == "example"
+        assert raster.tag_namespaces() == ["IMAGE_STRUCTURE", "DERIVED_SUBDATASETS"]
+
+
 def test_reflectance_carries_its_scale_and_a_mask(tmp_path: Path) -> None:
     tile = example_tile(["blue", "red"], shape=(40, 50))
     valid = np.random.default_rng(0).random((40, 50)) < 0.7
@@ -130,12 +147,24 @@ def test_bands_of_two_dtypes(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_dtype_that_geotiff_does_not_know() -> None:
-    tile = example_tile(["red"]).assign(when=lambda each: each.red.astype("datetime64[ns]"))
+@pytest.mark.parametrize("dtype", ["datetime64[ns]", "complex64", "complex128", "float16", "S1"])
+def test_dtype_that_geotiff_does_not_know(dtype: str) -> None:
+    tile = example_tile(["red"]).assign(when=lambda each: each.red.astype(dtype))
     with pytest.raises(
-        TileContractError, match=r"'when' must have a dtype that GeoTIFF knows, but got datetime64\[ns\]"
+        TileContractError, match=r"'when' must have a dtype that GeoTIFF knows, but got \S+: convert it"
     ):
         band_of(tile, "when")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", ">f8"])
+def test_dtypes_that_geotiff_and_stac_know(dtype: str, tmp_path: Path) -> None:
+    tile = example_tile(["red"], shape=(600, 520)).assign(other=lambda each: (each.red // 100).astype(dtype))
+    written = export_tile(tile, tmp_path, products=["other", "stac"])
+    with rasterio.open(written["other"]) as raster:
+        np.testing.assert_array_equal(raster.read(1), tile.other.values)
+        (found,) = raster.dtypes
+    described = json.loads(written["stac"].read_text())["assets"]["other"]["raster:bands"][0]
+    assert described["data_type"] == found == np.dtype(dtype).name
 
 
 @pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="gdalinfo (gdal-bin) is not installed")

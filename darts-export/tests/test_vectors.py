@@ -37,11 +37,11 @@ COLUMNS = {
 
 
 def test_columns(tile: xr.Dataset, empty_tile: xr.Dataset) -> None:
+    assert (len(segments_of(tile)), len(segments_of(empty_tile))) == (3, 0)
     for each in (tile, empty_tile):
         table = segments_of(each)
         assert {name: str(dtype) for name, dtype in table.dtypes.items()} == COLUMNS
         assert table.crs.to_epsg() == 32608
-    assert len(segments_of(empty_tile)) == 0
 
 
 def test_one_row_per_object(tile: xr.Dataset) -> None:
@@ -112,6 +112,58 @@ def test_members_of_an_ensemble(tile: xr.Dataset) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 0.7}, r"\(threshold 0\.5\), but 'binarized_segmentation-a' of tile 'example-0' has 0\.7"),
+        ({"min_object_px": 1}, r"\(min_object_px 32\), but 'binarized_segmentation-a' .* has 1"),
+        ({"edge_objects": "keep"}, r"\(edge_objects 'drop'\), but 'binarized_segmentation-a' .* has 'keep'"),
+    ],
+)
+def test_members_whose_objects_were_found_with_other_options(
+    tile: xr.Dataset, options: dict[str, object], message: str
+) -> None:
+    tile.binarized_segmentation.attrs |= {"threshold": 0.5, "min_object_px": 32, "edge_objects": "drop"}
+    members = tile.assign(
+        {
+            "probabilities-b": tile.probabilities,
+            "binarized_segmentation-a": tile.binarized_segmentation.copy(),
+            "binarized_segmentation-b": tile.binarized_segmentation.copy(),
+        }
+    )
+    assert segments_of(members).member_agreement.tolist() == [1, 1, 1]
+    members["binarized_segmentation-a"].attrs |= options
+    with pytest.raises(
+        TileContractError, match=rf"were found as those of 'binarized_segmentation' {message}: run postprocess\(keep"
+    ):
+        segments_of(members)
+    with pytest.raises(TileContractError, match=r"were found as those of 'binarized_segmentation-b'"):
+        segments_of(members, model="b")
+    assert "member_agreement" not in segments_of(
+        members.drop_vars(["binarized_segmentation-a", "binarized_segmentation-b"])
+    )
+
+
+DISTORTIONS = {
+    "transposed": lambda array: array.transpose("x", "y"),
+    "another dtype": lambda array: array.astype("float64" if array.dtype == "float32" else "int16"),
+}
+
+
+@pytest.mark.parametrize("change", DISTORTIONS)
+def test_variables_in_another_form(tile: xr.Dataset, change: str) -> None:
+    tile = tile.isel(x=slice(0, 60))  # square: a transposed array has the same shape
+    members = tile.assign({"binarized_segmentation-a": tile.binarized_segmentation})
+    for verb, names in (
+        (segments_of, ("probabilities", "binarized_segmentation", "binarized_segmentation-a", "extent")),
+        (extent_of, ("extent",)),
+        (objects_of, ("binarized_segmentation",)),
+    ):
+        for name in names:
+            with pytest.raises(TileContractError, match=f"variable '{name}' of tile 'example-0' must (have dims|be)"):
+                verb(members.assign({name: DISTORTIONS[change](members[name])}))
+
+
 def test_attributes_that_the_tile_lacks_are_unknown(tile: xr.Dataset) -> None:
     tile.attrs = {"tile_id": "bare"}
     table = segments_of(tile)
@@ -119,9 +171,9 @@ def test_attributes_that_the_tile_lacks_are_unknown(tile: xr.Dataset) -> None:
 
 
 def test_extent(tile: xr.Dataset, empty_tile: xr.Dataset) -> None:
-    assert len(extent_of(empty_tile)) == 0
     tile.extent[:] = True
     tile.extent[5:8, 5:8] = False
+    assert len(extent_of(empty_tile)) == 0
     (row,) = extent_of(tile).itertuples(index=False)
     assert row.npixel == 60 * 70 - 9
     assert row.geometry.area == row.npixel * 100

@@ -1,8 +1,8 @@
 """What the writers of one export share."""
 
 import importlib.metadata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import geopandas
@@ -10,8 +10,11 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from darts_export.rasters import Band
-from darts_export.vectors import Objects, objects_of, segments_of
+from darts_export.text import storable_text
+from darts_export.vectors import Objects, member_variable, objects_of, segments_of
+from darts_utils.device import to_numpy
 from darts_utils.grids import geobox_of
+from darts_utils.variables import VARIABLES
 
 SOFTWARE = f"darts-export {importlib.metadata.version('darts-export')}"
 """Name and version of this package, for the metadata of files."""
@@ -50,19 +53,31 @@ class Contents:
     """Effective options of the run, for the metadata of files."""
     assets: tuple[Asset, ...]
     """All files of this export but the STAC item."""
-    _objects: dict[str | None, Objects] = field(default_factory=dict, repr=False)
-    _segments: dict[str | None, geopandas.GeoDataFrame] = field(default_factory=dict, repr=False)
+    _objects: dict[str | None, Objects] = field(default_factory=dict, init=False, repr=False)
+    _segments: dict[str | None, geopandas.GeoDataFrame] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def grid(self) -> GeoBox:
         """Grid of the tile."""
         return geobox_of(self.tile)
 
-    @property
-    def models(self) -> str | None:
-        """Which models made the probabilities, as their ``source`` says; None where it says nothing."""
-        source = self.tile["probabilities"].attrs.get("source") if "probabilities" in self.tile else None
-        return None if source is None else str(source)
+    def models_of(self, variable: str = "probabilities") -> str | None:
+        """Which models made a variable, as the ``source`` of its probabilities says.
+
+        None for what models do not make, and where nothing says it.
+        """
+        if variable not in VARIABLES or VARIABLES[variable].origin != "model":
+            return None
+        _, _, model = variable.partition("-")
+        name = member_variable("probabilities", model or None)
+        source = self.tile[name].attrs.get("source") if name in self.tile else None
+        return None if source is None else storable_text(source, what=f"attribute 'source' of variable {name!r}")
+
+    def with_pixels(self, names: Iterable[str]) -> "Contents":
+        """Return the same with variables in host memory, read once, and with nothing derived from them yet."""
+        loaded = self.tile[list(dict.fromkeys(names))].compute()
+        pixels = {name: each.copy(data=to_numpy(each.data)) for name, each in loaded.data_vars.items()}
+        return replace(self, tile=self.tile.assign(pixels))
 
     def objects(self, model: str | None = None) -> Objects:
         """Objects of the tile, or of one member of the ensemble."""

@@ -34,16 +34,29 @@ def areas_and_perimeters_m(
         >>> round(float(area_m2[0])), round(float(perimeter_m[0]), 1)  # UTM shrinks by 0.9996 at its central meridian
         (1000800, 4001.6)
     """
-    projected = pyproj.CRS.from_user_input(crs)
-    geod, geographic = projected.get_geod(), projected.geodetic_crs
-    if geod is None or geographic is None:
-        raise TileContractError(
-            f"areas need a CRS tied to an ellipsoid, but got {projected.name!r}: write the tile's true CRS with .rio.write_crs"
-        )
-    to_lonlat = pyproj.Transformer.from_crs(projected, geographic, always_xy=True)
+    to_lonlat, geod = to_ellipsoid(crs, consumer="areas")
     lonlat = shapely.transform(
         shapely.segmentize(geometries, longest_edge), lambda x, y: to_lonlat.transform(x, y), interleaved=False
     )
     areas = np.array([abs(geod.geometry_area_perimeter(each)[0]) for each in lonlat], dtype="float64")
     perimeters = np.array([geod.geometry_length(each.boundary) for each in lonlat], dtype="float64")
     return areas, perimeters
+
+
+def to_ellipsoid(crs: str, *, consumer: str) -> tuple[pyproj.Transformer, pyproj.Geod]:
+    """Return the way from a map to longitude and latitude on its ellipsoid, and the ellipsoid.
+
+    Args:
+        crs: Any CRS that pyproj understands.
+        consumer: What needs it, in the plural, for the message.
+
+    Raises:
+        TileContractError: The CRS is tied to no ellipsoid.
+    """
+    projected = pyproj.CRS.from_user_input(crs)
+    geod, geographic = projected.get_geod(), projected.geodetic_crs
+    if geod is None or geographic is None:
+        raise TileContractError(
+            f"{consumer} need a CRS tied to an ellipsoid, but got {projected.name!r}: write the tile's true CRS with .rio.write_crs"
+        )
+    return pyproj.Transformer.from_crs(projected, geographic, always_xy=True), geod

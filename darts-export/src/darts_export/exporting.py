@@ -3,7 +3,9 @@
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote
 
 import xarray as xr
 
@@ -11,9 +13,10 @@ from darts_export.config import ExportConfig
 from darts_export.contents import Contents
 from darts_export.metadata import acquisition_times
 from darts_export.naming import safe_tile_id
+from darts_export.options import plain_options
 from darts_export.products import STAC, Product, product
 from darts_utils.errors import OutputError, TileContractError
-from darts_utils.files import TEMPORARY_PREFIX, atomic_path
+from darts_utils.files import atomic_path, remove_leftovers
 from darts_utils.logging import get_logger, timed
 from darts_utils.tiles import check_tile
 
@@ -34,7 +37,8 @@ def export_tile(
         out_dir: Folder for all tiles; created if missing.
         products: Names of products: those of `darts_export.products`, ``<product>-<model>`` for a member of an ensemble,
             or any variable of the tile. Without ``"stac"`` nothing marks the folder as complete.
-        config: Effective options of the run, recorded in the files.
+        config: Effective options of the run, recorded in the files: text, numbers, truth values, None, paths, and lists,
+            sets and tables of these.
 
     Returns:
         The files that were written, by asset: a product's first file has the product's name, the GeoParquet twin of a
@@ -42,15 +46,22 @@ def export_tile(
 
     Raises:
         MissingVariableError: The tile lacks what a product needs; nothing has been written.
-        TileContractError: The tile breaks the contract, its ``tile_id`` cannot be a folder, or its ``date`` is none; nothing has been written.
+        TileContractError: The tile breaks the contract, its ``tile_id`` cannot be a folder, its ``date``, its sun angles, its
+            CRS or another attribute cannot be written, the options of the members' objects differ, or two products would
+            have the same file; nothing has been written.
+        ConfigError: `config` holds what JSON cannot; nothing has been written.
         OutputError: A file cannot be written. Files that were finished before stay, without the STAC item.
         TypeError: `products` is a string instead of a collection of names.
 
     Notes:
-        Every file appears under its final name only when it is complete. An item that speaks of files that are about
-        to be replaced is removed first, and the new one is written last: where an item is, all its files are, and they
-        are of one export. Files of products that are not asked for are left alone, and the item does not list them.
+        Every file appears under its final name only when it is complete. A folder holds the files of one export: its
+        former item is removed before the first file is written, whichever files are, and the new one is written last.
+        Where an item is, all its files are, and they are of one export. Files of products that are not asked for are left
+        alone, and no item lists them any more.
+        The folder of a tile has one writer at a time; two that write the same tile must take turns.
         The content of a file depends on the tile alone, not on the other products, their order, or the time.
+        What is read lazily (dask) is read after the checks and before the first file, so an input that cannot be read
+        raises its own error.
 
     Examples:
         >>> import tempfile
@@ -72,11 +83,13 @@ def export_tile_batched(
 ) -> list[dict[str, Path]]:
     """Do `export_tile` for each tile of a list; all are checked before anything is written.
 
+    Pixels are read, and objects found, for one tile at a time.
+
     Raises:
         TileContractError: Two tiles have the same ``tile_id``; and all that `export_tile` raises.
     """
-    rows = _rows(products)
-    prepared = [_prepare(tile, rows, config) for tile in tiles]
+    rows, options = _rows(products), plain_options(config)
+    prepared = [_prepare(tile, rows, options) for tile in tiles]
     tile_ids = [contents.tile_id for contents in prepared]
     for tile_id in tile_ids:
         if tile_ids.count(tile_id) > 1:
@@ -97,24 +110,32 @@ def missing_products(
         products: Names of the products that should be there.
 
     Returns:
-        The names of those that are not complete, in the order of `products` (``"stac"`` last); empty when all is done. If ``"stac"`` is
-        among `products` and the item is absent or damaged, the last export did not end, and all of them are named: its
-        files may be of two exports.
+        What to export, in the order of `products` (``"stac"`` last); empty when all is done. With ``"stac"`` among
+        `products` it is all or nothing: where a file is missing, or the item is, or does not list one, all are named,
+        because the files of a folder must be of one export. Without it, those are named whose files are missing, or are
+        not listed by an item that is there.
+
+    Raises:
+        TileContractError: Two products would have the same file.
+        TypeError: `products` is a string instead of a collection of names.
+
+    Notes:
+        ``export_tile(tile, out_dir, products=missing_products(out_dir / tile_id, products))`` leaves nothing missing.
 
     Examples:
         >>> missing_products("nowhere/4372514", ["binarized", "stac"])
         ('binarized', 'stac')
     """
     folder = Path(tile_dir)
+    if folder.name in {"", ".."}:
+        folder = folder.resolve()
     rows = _rows(products)
-    if STAC in (row.name for row in rows):
-        listed = _listed_files(folder / f"{folder.name}.json")
-        if listed is None:
-            return tuple(row.name for row in rows)
-        there = listed | {f"{folder.name}.json"}
-    else:
-        there = None
-    return tuple(row.name for row in rows if not _is_complete(row, folder, there))
+    names = tuple(row.name for row in rows)
+    listed = _listed_files(folder / f"{folder.name}.json")
+    missing = tuple(row.name for row in rows if not _is_complete(row, folder, listed))
+    if STAC in names:
+        return names if missing or listed is None else ()
+    return missing
 
 
 def _rows(products: Collection[str]) -> list[Product]:
@@ -123,25 +144,44 @@ def _rows(products: Collection[str]) -> list[Product]:
             f"products must be a collection of names, but got the string {products!r}: write [{products!r}]"
         )
     rows = [product(name) for name in dict.fromkeys(products)]
+    _check_distinct(rows)
     return sorted(rows, key=lambda row: row.name == STAC)  # stable: the item comes last
 
 
-def _prepare(tile: xr.Dataset, rows: Iterable[Product], config: Mapping[str, object] | None) -> Contents:
+def _check_distinct(rows: Iterable[Product]) -> None:
+    owners: dict[tuple[str, str], str] = {}
+    for row in rows:
+        for file in row.files:
+            for kind, name in (("an asset", file.asset), ("a file", file.name)):
+                owner = owners.setdefault((kind, name), row.name)
+                if owner != row.name:
+                    raise TileContractError(
+                        f"products must have files of their own, but {owner!r} and {row.name!r} would both have {kind} "
+                        f"called {name!r}: rename the model or the variable, or export one of them"
+                    )
+
+
+def _prepare(tile: xr.Dataset, rows: Sequence[Product], options: Mapping[str, Any]) -> Contents:
+    """Check everything but the pixels."""
     check_tile(tile)
     tile_id = safe_tile_id(tile)
     acquisition_times(tile)  # refuses a date that is none
     for row in rows:
         row.check(tile)
     assets = tuple(asset for row in rows if row.name != STAC for asset in row.assets(tile, tile_id))
-    return Contents(tile=tile, tile_id=tile_id, config={} if config is None else config, assets=assets)
+    contents = Contents(tile=tile, tile_id=tile_id, config=options, assets=assets)
+    for row in rows:
+        row.verify(contents)
+    return contents
 
 
-def _write(contents: Contents, rows: Iterable[Product], folder: Path) -> dict[str, Path]:
-    files = [file for row in rows for file in row.files]
-    names = {file.name_for(contents.tile_id) for file in files}
-    _withdraw(folder, names)
-    written = {}
-    for file in files:
+def _write(prepared: Contents, rows: Sequence[Product], folder: Path) -> dict[str, Path]:
+    written: dict[str, Path] = {}
+    if not rows:
+        return written
+    contents = prepared.with_pixels(name for row in rows for name in row.reads(prepared.tile))
+    _withdraw(folder)
+    for file in (file for row in rows for file in row.files):
         path = folder / file.name_for(contents.tile_id)
         with timed(f"writing {path.name}", logger=_logger), atomic_path(path) as temporary:
             file.write(contents, temporary)
@@ -149,15 +189,12 @@ def _write(contents: Contents, rows: Iterable[Product], folder: Path) -> dict[st
     return written
 
 
-def _withdraw(folder: Path, names: set[str]) -> None:
-    """Remove an item that would soon be wrong, and what a killed export left behind."""
+def _withdraw(folder: Path) -> None:
+    """Remove the item, which would soon be wrong, and what a killed export left behind."""
     item = folder / f"{folder.name}.json"
     try:
-        for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-            leftover.unlink(missing_ok=True)
-        listed = _listed_files(item)
-        if listed is None or listed & names or item.name in names:
-            item.unlink(missing_ok=True)
+        remove_leftovers(folder)
+        item.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
             f"cannot replace '{item}' ({error}): choose another folder, or one whose files you may change"
@@ -165,17 +202,23 @@ def _withdraw(folder: Path, names: set[str]) -> None:
 
 
 def _listed_files(item: Path) -> set[str] | None:
-    """Names of the files that an item lists; None where there is no item or it is damaged."""
+    """Names of an item and of the files that it lists; none where it cannot be read, None where there is no item."""
     try:
         assets = json.loads(item.read_text(encoding="utf-8"))["assets"].values()
-        return {Path(asset["href"]).name for asset in assets}
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
+        return {item.name, *(unquote(PurePosixPath(asset["href"]).name) for asset in assets)}
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
 
 
-def _is_complete(row: Product, folder: Path, there: set[str] | None) -> bool:
-    for file in row.files:
-        path = folder / file.name_for(folder.name)
-        if (there is not None and path.name not in there) or not path.is_file() or path.stat().st_size == 0:
-            return False
-    return True
+def _is_complete(row: Product, folder: Path, listed: set[str] | None) -> bool:
+    names = {file.name_for(folder.name) for file in row.files}
+    return (listed is None or names <= listed) and all(_has_content(folder / name) for name in names)
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size > 0
+    except OSError:  # a folder that may not be looked into
+        return False

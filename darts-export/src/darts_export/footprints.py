@@ -7,6 +7,9 @@ import shapely.affinity
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from darts_export.ellipsoid import to_ellipsoid
+from darts_utils.errors import TileContractError
+
 _DECIMALS = 7  # a centimetre
 _TOLERANCE_DEG = 1e-5  # a metre
 _POINTS_PER_SIDE = 21  # straight sides on the map are curves in longitude and latitude
@@ -22,6 +25,10 @@ def footprint_of(grid: GeoBox) -> tuple[shapely.Geometry, list[float]]:
         A valid Polygon in EPSG:4326, or a MultiPolygon cut at the antimeridian where the grid crosses it; and the box
         ``[west, south, east, north]`` in degrees, with west > east where it crosses (RFC 7946, section 5.2). A grid
         that holds a pole reaches from -180 to 180 and up (or down) to it.
+
+    Raises:
+        TileContractError: The CRS is tied to no ellipsoid, or to that of another planet, or the grid reaches out of what
+            the CRS can describe.
 
     References:
         RFC 7946, section 3.1.9, https://www.rfc-editor.org/rfc/rfc7946#section-3.1.9
@@ -59,9 +66,24 @@ def _ring(grid: GeoBox) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     rows = np.concatenate([np.ones_like(along), back, np.zeros_like(along), along]) * height
     x = grid.affine.c + grid.affine.a * columns
     y = grid.affine.f + grid.affine.e * rows
-    to_lonlat = pyproj.Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True)
-    longitude, latitude = to_lonlat.transform(x, y)
+    longitude, latitude = _to_wgs84(str(grid.crs)).transform(x, y)
+    if not np.isfinite([longitude, latitude]).all():
+        raise TileContractError(
+            f"footprints need a grid within what its CRS can describe, but got x {x.min():.6g} to {x.max():.6g}, y "
+            f"{y.min():.6g} to {y.max():.6g}: write the tile's true CRS and transform with .rio.write_crs and .rio.write_transform"
+        )
     return np.asarray(longitude), np.asarray(latitude)
+
+
+def _to_wgs84(crs: str) -> pyproj.Transformer:
+    to_ellipsoid(crs, consumer="footprints")
+    try:
+        return pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    except pyproj.exceptions.ProjError as error:
+        raise TileContractError(
+            f"footprints need a CRS on Earth, but got one that has no way to EPSG:4326 ({error}): write the tile's true CRS "
+            "with .rio.write_crs"
+        ) from error
 
 
 def _cut_at_antimeridian(unwrapped: shapely.Geometry) -> shapely.Geometry:

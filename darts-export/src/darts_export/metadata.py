@@ -3,8 +3,9 @@
 import datetime as dt
 import json
 import math
-from pathlib import Path
+from numbers import Real
 from typing import Any
+from urllib.parse import quote
 
 import pystac
 import shapely.geometry
@@ -18,6 +19,7 @@ from pystac.extensions.view import ViewExtension
 from darts_export.contents import SOFTWARE, Asset, Contents
 from darts_export.footprints import footprint_of
 from darts_export.rasters import Band
+from darts_export.text import stated
 from darts_utils.errors import TileContractError
 from darts_utils.grids import tile_id
 from darts_utils.variables import OPTICAL_BANDS
@@ -25,6 +27,8 @@ from darts_utils.variables import OPTICAL_BANDS
 _PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 
 _CONSTELLATIONS = {"planetscope": "planetscope", "sentinel2": "sentinel-2"}
+
+_HIGHEST_SUN_DEG = {"sun_azimuth_deg": 360, "sun_elevation_deg": 90}
 
 _UNKNOWN_DATE = (dt.datetime(1900, 1, 1, tzinfo=dt.UTC), dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
 
@@ -40,10 +44,11 @@ def item_of(contents: Contents) -> pystac.Item:
         is the outline of the tile in EPSG:4326, cut at the antimeridian.
 
     Raises:
-        TileContractError: ``attrs["date"]`` is neither a date nor ``"unknown"``.
+        TileContractError: ``attrs["date"]`` is neither a date nor ``"unknown"``, a sun angle is none, or the grid has no
+            place on Earth.
 
     Notes:
-        A tile knows its day, not the hour: ``datetime`` is 00:00 UTC, ``start_datetime`` and ``end_datetime`` span the
+        No pixel is looked at. A tile knows its day, not the hour: ``datetime`` is 00:00 UTC, ``start_datetime`` and ``end_datetime`` span the
         day. STAC has no word for an unknown date; such a tile has ``datetime`` null, which demands a range, and the
         range 1900 to 2100, so that no search by time misses it. Nothing depends on when the export ran.
     """
@@ -61,20 +66,16 @@ def item_of(contents: Contents) -> pystac.Item:
         stac_extensions=[_PROCESSING],
     )
     _add_projection(item, contents)
-    _add_sun(item, tile.attrs)
+    _add_sun(item, tile)
     for asset in contents.assets:
         _add_asset(item, asset)
     return item
 
 
-def write_item(item: pystac.Item, path: Path) -> None:
-    """Write an item as JSON.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
+def item_json(item: pystac.Item) -> bytes:
+    """Return the content of an item's file."""
     described = item.to_dict(include_self_link=False, transform_hrefs=False)
-    path.write_text(json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    return (json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def acquisition_times(tile: xr.Dataset) -> tuple[dt.datetime | None, dt.datetime, dt.datetime]:
@@ -83,20 +84,27 @@ def acquisition_times(tile: xr.Dataset) -> tuple[dt.datetime | None, dt.datetime
     Raises:
         TileContractError: It is neither a date nor ``"unknown"``.
     """
-    date = str(tile.attrs.get("date", "unknown"))
+    date = stated(tile, "date")
     if date == "unknown":
         return None, *_UNKNOWN_DATE
-    try:
-        day = dt.datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=dt.UTC)
-    except ValueError as error:
+    day = _midnight(date)
+    if day is None:
         raise TileContractError(
             f"attrs['date'] of tile {tile_id(tile)!r} must be like '2021-08-21', or 'unknown', but got {date!r}: correct it"
-        ) from error
+        )
     return day, day, day + dt.timedelta(days=1, seconds=-1)
 
 
+def _midnight(date: str) -> dt.datetime | None:
+    try:
+        day = dt.date.fromisoformat(date)
+    except ValueError:
+        return None
+    return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC) if day.isoformat() == date else None  # not 20210821
+
+
 def _properties(contents: Contents) -> dict[str, Any]:
-    grid, sensor = contents.grid, str(contents.tile.attrs.get("sensor", "unknown"))
+    grid, sensor, models = contents.grid, stated(contents.tile, "sensor"), contents.models_of()
     properties: dict[str, Any] = {
         "title": f"Retrogressive thaw slumps in {contents.tile_id}",
         "processing:software": dict([SOFTWARE.split(" ", 1)]),
@@ -106,10 +114,10 @@ def _properties(contents: Contents) -> dict[str, Any]:
         properties["constellation"] = _CONSTELLATIONS[sensor]
     if grid.crs is not None and grid.crs.projected:
         properties["gsd"] = abs(grid.affine.a)
-    if contents.models is not None:
-        properties["darts:models"] = contents.models
+    if models is not None:
+        properties["darts:models"] = models
     if contents.config:
-        properties["darts:config"] = json.loads(json.dumps(contents.config, sort_keys=True, default=str))
+        properties["darts:config"] = dict(contents.config)
     return properties
 
 
@@ -126,17 +134,28 @@ def _add_projection(item: pystac.Item, contents: Contents) -> None:
     )
 
 
-def _add_sun(item: pystac.Item, attrs: dict[Any, Any]) -> None:
-    azimuth_deg, elevation_deg = attrs.get("sun_azimuth_deg"), attrs.get("sun_elevation_deg")
+def _add_sun(item: pystac.Item, tile: xr.Dataset) -> None:
+    azimuth_deg, elevation_deg = (_sun_angle(tile, name) for name in ("sun_azimuth_deg", "sun_elevation_deg"))
     if azimuth_deg is not None and elevation_deg is not None:
-        ViewExtension.ext(item, add_if_missing=True).apply(
-            sun_azimuth=float(azimuth_deg) % 360, sun_elevation=float(elevation_deg)
+        ViewExtension.ext(item, add_if_missing=True).apply(sun_azimuth=azimuth_deg % 360, sun_elevation=elevation_deg)
+
+
+def _sun_angle(tile: xr.Dataset, name: str) -> float | None:
+    value = tile.attrs.get(name)
+    if value is None:
+        return None
+    highest_deg = _HIGHEST_SUN_DEG[name]
+    if isinstance(value, bool) or not isinstance(value, Real) or not abs(float(value)) <= highest_deg:  # NaN is not
+        raise TileContractError(
+            f"attrs[{name!r}] of tile {tile_id(tile)!r} must be a number of degrees from -{highest_deg} to {highest_deg}, but "
+            f"got {value!r}: correct it, or leave it out"
         )
+    return float(value)
 
 
 def _add_asset(item: pystac.Item, asset: Asset) -> None:
     entry = pystac.Asset(
-        href=f"./{asset.file_name}", title=asset.title, media_type=asset.media_type, roles=list(asset.roles)
+        href=f"./{quote(asset.file_name)}", title=asset.title, media_type=asset.media_type, roles=list(asset.roles)
     )
     item.add_asset(asset.key, entry)
     if asset.bands:

@@ -5,7 +5,7 @@ knows the name of a file.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,17 +15,23 @@ import pystac
 import xarray as xr
 
 from darts_export.contents import SOFTWARE, Asset, Contents
-from darts_export.metadata import item_of, write_item
+from darts_export.ellipsoid import to_ellipsoid
+from darts_export.metadata import item_json, item_of
 from darts_export.naming import safe_name
-from darts_export.rasters import band_of, write_cog
-from darts_export.thumbnails import RGB, draw_thumbnail, write_jpeg
+from darts_export.rasters import bands_of, write_cog
+from darts_export.tags import tags_of
+from darts_export.text import stated
+from darts_export.thumbnails import MASKS, RGB, draw_thumbnail, write_jpeg
 from darts_export.vector_files import write_geopackage, write_geoparquet
-from darts_export.vectors import extent_of, member_variable, numpy_values
+from darts_export.vectors import check_members, extent_of, member_variable, members_of, numpy_values
 from darts_utils.tiles import require_variables
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
 
 STAC = "stac"
 """The product that marks a folder as complete: it is written last."""
+
+_MASK = "valid_data_mask"
+"""Becomes the mask of a raster of reflectance, in which no value means that there are no data."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class ProductFile:
     asset: str
     """Key in the result of `export_tile` and among the assets of the STAC item."""
     name: str
-    """Name of the file; ``{tile_id}`` stands for the tile's id."""
+    """Name of the file, or what follows the tile's id in it."""
     title: str
     """One line for people."""
     media_type: str
@@ -44,10 +50,12 @@ class ProductFile:
     """Writes the file to a path."""
     roles: tuple[str, ...] = ("data",)
     """STAC roles."""
+    starts_with_tile_id: bool = False
+    """True: the file is called ``<tile_id><name>``."""
 
     def name_for(self, tile_id: str) -> str:
         """Name of the file in the folder of a tile."""
-        return self.name.replace("{tile_id}", tile_id)
+        return f"{tile_id}{self.name}" if self.starts_with_tile_id else self.name
 
 
 @dataclass(frozen=True)
@@ -64,18 +72,28 @@ class Product:
     """Variables of which a tile must have at least one."""
     is_raster: bool = False
     """True: the bands are `needs`, then those of `needs_any` that are there."""
+    reads_too: Callable[[xr.Dataset], tuple[str, ...]] = lambda _tile: ()
+    """Names what it also reads of a tile that has it."""
+    verify: Callable[[Contents], None] = lambda _contents: None
+    """Raises if something other than the pixels cannot be written."""
 
     def check(self, tile: xr.Dataset) -> None:
         """Raise if a tile lacks what the product needs.
 
         Raises:
             MissingVariableError: Names the product and the variables.
+            TileContractError: A variable has other dims or another dtype than the contract says.
         """
         hint = f"run the step that makes them first, or leave {self.name!r} out of products="
         require_variables(tile, self.needs, consumer=f"export product {self.name!r}", hint=hint)
         if self.needs_any and not any(name in tile.data_vars for name in self.needs_any):
             hint = f"one of them is enough; {hint}"
             require_variables(tile, self.needs_any, consumer=f"export product {self.name!r}", hint=hint)
+        require_variables(tile, self.reads(tile), consumer=f"export product {self.name!r}", hint=hint)
+
+    def reads(self, tile: xr.Dataset) -> tuple[str, ...]:
+        """All variables of `tile` whose pixels the product reads."""
+        return (*self.needs, *(name for name in self.needs_any if name in tile.data_vars), *self.reads_too(tile))
 
     def variables(self, tile: xr.Dataset) -> tuple[str, ...]:
         """The variables of `tile` that are the bands of the raster."""
@@ -83,7 +101,7 @@ class Product:
 
     def assets(self, tile: xr.Dataset, tile_id: str) -> tuple[Asset, ...]:
         """The files as the STAC item lists them."""
-        bands = tuple(band_of(tile, name) for name in self.variables(tile))
+        bands = bands_of(tile, self.variables(tile), file_name=self.files[0].name_for(tile_id))
         return tuple(
             Asset(file.asset, file.name_for(tile_id), file.title, file.media_type, file.roles, bands)
             for file in self.files
@@ -117,21 +135,22 @@ def product(name: str) -> Product:
 
 
 def _raster(name: str, title: str, *, needs: tuple[str, ...] = (), needs_any: tuple[str, ...] = ()) -> Product:
+    def mask_of(tile: xr.Dataset) -> tuple[str, ...]:
+        return (_MASK,) if set(row.variables(tile)) <= set(OPTICAL_BANDS) and _MASK in tile.data_vars else ()
+
+    def tags(contents: Contents) -> dict[str, str]:
+        return _file_tags(contents, row.variables(contents.tile))
+
+    def verify(contents: Contents) -> None:
+        tags(contents)
+
     def write(contents: Contents, path: Path) -> None:
         tile = contents.tile
-        names = row.variables(tile)
-        masked = set(names) <= set(OPTICAL_BANDS) and "valid_data_mask" in tile.data_vars
-        write_cog(
-            tile,
-            names,
-            path,
-            grid=contents.grid,
-            valid=numpy_values(tile, "valid_data_mask") if masked else None,
-            tags=_file_tags(contents),
-        )
+        valid = numpy_values(tile, _MASK) if mask_of(tile) else None
+        write_cog(tile, row.variables(tile), path, grid=contents.grid, valid=valid, tags=tags(contents))
 
     file = ProductFile(name, f"{name}.tif", title, str(pystac.MediaType.COG), write)
-    row = Product(name, (file,), needs=needs, needs_any=needs_any, is_raster=True)
+    row = Product(name, (file,), needs=needs, needs_any=needs_any, is_raster=True, reads_too=mask_of, verify=verify)
     return row
 
 
@@ -146,6 +165,10 @@ def _binarized(model: str | None = None) -> Product:
 
 
 def _segments(model: str | None = None) -> Product:
+    def verify(contents: Contents) -> None:
+        _verify_table(contents)
+        check_members(contents.tile, model=model)
+
     name = member_variable("prediction_segments", model)
     return Product(
         name,
@@ -155,7 +178,15 @@ def _segments(model: str | None = None) -> Product:
             member_variable("binarized_segmentation", model),
             "extent",
         ),
+        reads_too=members_of,
+        verify=verify,
     )
+
+
+def _verify_table(contents: Contents) -> None:
+    to_ellipsoid(str(contents.grid.crs), consumer="areas")
+    for name in ("date", "sensor"):
+        stated(contents.tile, name)
 
 
 def _vector_files(
@@ -185,16 +216,21 @@ def _write_thumbnail(contents: Contents, path: Path) -> None:
 
 
 def _write_stac(contents: Contents, path: Path) -> None:
-    write_item(item_of(contents), path)
+    path.write_bytes(item_json(item_of(contents)))
 
 
-def _file_tags(contents: Contents) -> dict[str, str]:
-    tags = {str(name): str(value) for name, value in contents.tile.attrs.items()}
+def _verify_stac(contents: Contents) -> None:
+    item_json(item_of(contents))
+
+
+def _file_tags(contents: Contents, names: Sequence[str]) -> dict[str, str]:
+    tags = tags_of(contents.tile.attrs, owner=f"tile {contents.tile_id!r}")
     tags["TIFFTAG_SOFTWARE"] = SOFTWARE
-    if contents.models is not None:
-        tags["models"] = contents.models
+    models = [found for found in map(contents.models_of, names) if found is not None]
+    if models:
+        tags["models"] = models[0]
     if contents.config:
-        tags["config"] = json.dumps(contents.config, sort_keys=True, default=str)
+        tags["config"] = json.dumps(contents.config, sort_keys=True)
     return tags
 
 
@@ -210,6 +246,7 @@ _TABLE = (
             lambda contents: extent_of(contents.tile),
         ),
         needs=("extent",),
+        verify=_verify_table,
     ),
     Product(
         "thumbnail",
@@ -224,6 +261,7 @@ _TABLE = (
             ),
         ),
         needs=(*RGB, "binarized_segmentation"),
+        reads_too=lambda tile: tuple(name for name in MASKS if name in tile.data_vars),
     ),
     _raster("optical", "Surface reflectance", needs_any=OPTICAL_BANDS),
     _raster("dem", "Terrain", needs_any=("dem", "relative_elevation", "slope")),
@@ -232,9 +270,16 @@ _TABLE = (
         STAC,
         (
             ProductFile(
-                STAC, "{tile_id}.json", "STAC item", str(pystac.MediaType.GEOJSON), _write_stac, roles=("metadata",)
+                STAC,
+                ".json",
+                "STAC item",
+                str(pystac.MediaType.GEOJSON),
+                _write_stac,
+                roles=("metadata",),
+                starts_with_tile_id=True,
             ),
         ),
+        verify=_verify_stac,
     ),
 )
 

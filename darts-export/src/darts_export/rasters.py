@@ -1,25 +1,32 @@
 """Cloud-optimised GeoTIFFs."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
-import rasterio.dtypes
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.io import MemoryFile
 
 from darts_export.config import ExportConfig
+from darts_export.tags import tags_of
 from darts_export.vectors import numpy_values
 from darts_utils.errors import TileContractError
 from darts_utils.variables import VARIABLES
 
 _CLASSES = frozenset({"binarized_segmentation", "planet_udm1", "planet_udm2", "s2_scl"})
 """Integer variables whose values are names, not amounts: means of them say nothing."""
+
+_DTYPES = frozenset(
+    ["uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64"],
+)
+"""What cloud-optimised GeoTIFFs, with their predictors, and STAC know alike."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +48,18 @@ class Band:
     is_class: bool
     """True: overviews take the nearest pixel; False: they take the mean."""
     tags: Mapping[str, str]
-    """All attributes of the variable."""
+    """All attributes of the variable, as text."""
 
 
 def band_of(tile: xr.Dataset, name: str) -> Band:
     """Describe a variable of a tile as a band.
 
     Raises:
-        TileContractError: GeoTIFF has no such dtype.
+        TileContractError: GeoTIFF cannot hold its dtype, or its attributes make no sense.
     """
     variable = tile[name]
-    dtype = "uint8" if variable.dtype == np.bool_ else str(variable.dtype)
-    if not rasterio.dtypes.check_dtype(dtype):
+    dtype = "uint8" if variable.dtype == np.bool_ else variable.dtype.name
+    if dtype not in _DTYPES:
         raise TileContractError(
             f"variable {name!r} must have a dtype that GeoTIFF knows, but got {variable.dtype}: convert it, e.g. to float32"
         )
@@ -65,11 +72,26 @@ def band_of(tile: xr.Dataset, name: str) -> Band:
         dtype=dtype,
         nodata=nodata,
         units="1" if "reflectance_scale" in variable.attrs else str(variable.attrs.get("units", "1")),
-        scale=float(variable.attrs.get("reflectance_scale", 1.0)),
-        offset=float(variable.attrs.get("reflectance_offset", 0.0)),
+        scale=_number(variable, "reflectance_scale", 1.0),
+        offset=_number(variable, "reflectance_offset", 0.0),
         is_class=variable.dtype == np.bool_ or name.partition("-")[0] in _CLASSES,
-        tags={str(key): str(value) for key, value in variable.attrs.items()},
+        tags=tags_of(variable.attrs, owner=f"variable {name!r}"),
     )
+
+
+def bands_of(tile: xr.Dataset, names: Sequence[str], *, file_name: str) -> tuple[Band, ...]:
+    """Describe variables of a tile as the bands of one raster.
+
+    Raises:
+        TileContractError: They cannot be; see also `band_of`.
+    """
+    bands = tuple(band_of(tile, name) for name in names)
+    if len({band.dtype for band in bands}) > 1:
+        raise TileContractError(
+            f"the bands of {file_name!r} must share one dtype, but got "
+            f"{', '.join(f'{band.name} {band.dtype}' for band in bands)}: convert them, or export each by its name"
+        )
+    return bands
 
 
 def write_cog(
@@ -99,13 +121,7 @@ def write_cog(
         GDAL's COG driver lays the file out in memory; Python then writes it. GDAL does not report every failed write
         (a disk that fills up while a file is closed), Python does.
     """
-    bands = [band_of(tile, name) for name in names]
-    kinds = {band.dtype for band in bands}
-    if len(kinds) != 1:
-        raise TileContractError(
-            f"the bands of '{path.name}' must share one dtype, but got "
-            f"{', '.join(f'{band.name} {band.dtype}' for band in bands)}: convert them, or export each by its name"
-        )
+    bands = bands_of(tile, names, file_name=path.name)
     profile: dict[str, Any] = {
         "driver": "COG",
         "height": grid.shape[0],
@@ -134,3 +150,12 @@ def write_cog(
             if valid is not None:
                 raster.write_mask(valid)
         path.write_bytes(memory.getbuffer())
+
+
+def _number(variable: xr.DataArray, attribute: str, default: float) -> float:
+    value = variable.attrs.get(attribute, default)
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise TileContractError(
+            f"attribute {attribute!r} of variable {variable.name!r} must be a finite number, but got {value!r}: correct it"
+        )
+    return float(value)

@@ -18,6 +18,9 @@ from darts_export.vectors import numpy_values
 RGB = ("red", "green", "blue")
 """The variables that become the picture."""
 
+MASKS = ("valid_data_mask", "quality_data_mask")
+"""The variables that decide what is black and what the stretch looks at, where a tile has them."""
+
 _OUTLINE_COLOUR = (255, 221, 0)
 _OUTLINE_PX = 2
 _SAMPLES_PER_SIDE = 1024  # enough for a percentile, whatever the tile's size

@@ -13,8 +13,10 @@ from darts_export.ellipsoid import areas_and_perimeters_m
 from darts_export.naming import safe_tile_id
 from darts_export.polygons import polygonise
 from darts_export.statistics import statistics_of
+from darts_export.text import stated
 from darts_utils.device import computed, to_numpy
-from darts_utils.grids import geobox_of
+from darts_utils.errors import TileContractError
+from darts_utils.grids import geobox_of, tile_id
 from darts_utils.objects import label_objects, object_sizes_px, touching_outside
 from darts_utils.tiles import require_variables
 
@@ -22,6 +24,11 @@ _EDGE_PX = 100
 """Edges are measured on the ellipsoid in pieces of at most this many pixels."""
 
 _HINT = "run postprocess first"
+
+_MEMBER_PREFIX = "binarized_segmentation-"
+
+_OBJECT_OPTIONS = ("threshold", "min_object_px", "edge_objects")
+"""Attributes of ``binarized_segmentation`` that say how its objects were found."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,8 @@ def segments_of(
 
     Raises:
         MissingVariableError: A variable is absent.
-        TileContractError: The tile has no usable ``tile_id``, or its CRS has no ellipsoid.
+        TileContractError: The tile has no usable ``tile_id``, its CRS has no ellipsoid, a variable has other dims or another
+            dtype than the contract says, or the members' objects were found with other options.
 
     Examples:
         >>> from darts_utils.testing import example_tile
@@ -87,6 +95,7 @@ def segments_of(
     """
     names = [member_variable(name, model) for name in ("probabilities", "binarized_segmentation")]
     require_variables(tile, [*names, "extent"], consumer="segments_of", hint=_HINT)
+    check_members(tile, model=model)
     found = objects if objects is not None else objects_of(tile, model=model)
     area_m2, perimeter_m = _measured(tile, found.outlines)
     statistics = statistics_of(found.labels, found.count, numpy_values(tile, names[0]))
@@ -115,7 +124,8 @@ def extent_of(tile: xr.Dataset) -> geopandas.GeoDataFrame:
 
     Raises:
         MissingVariableError: `tile` has no ``extent``.
-        TileContractError: The tile has no usable ``tile_id``, or its CRS has no ellipsoid.
+        TileContractError: The tile has no usable ``tile_id``, its CRS has no ellipsoid, or ``extent`` has other dims or
+            another dtype.
     """
     require_variables(tile, ["extent"], consumer="extent_of", hint=_HINT)
     extent = numpy_values(tile, "extent")
@@ -136,6 +146,30 @@ def member_variable(name: str, model: str | None) -> str:
     return name if model is None else f"{name}-{model}"
 
 
+def members_of(tile: xr.Dataset) -> tuple[str, ...]:
+    """Return the names of the variables with the objects of each member of an ensemble."""
+    return tuple(str(name) for name in tile.data_vars if str(name).startswith(_MEMBER_PREFIX))
+
+
+def check_members(tile: xr.Dataset, *, model: str | None = None) -> None:
+    """Raise unless the members' objects can be compared with those of the tile, or of one member.
+
+    Raises:
+        TileContractError: They were found with other options, or have other dims or another dtype.
+    """
+    name, members = member_variable("binarized_segmentation", model), members_of(tile)
+    require_variables(tile, members, consumer="member_agreement", hint=_HINT)
+    for member in members:
+        for option in _OBJECT_OPTIONS:
+            ours, theirs = tile[name].attrs.get(option), tile[member].attrs.get(option)
+            if ours != theirs:
+                raise TileContractError(
+                    f"member_agreement needs members whose objects were found as those of {name!r} ({option} {ours!r}), but "
+                    f"{member!r} of tile {tile_id(tile)!r} has {theirs!r}: run postprocess(keep_members=True) again, or drop "
+                    "the members"
+                )
+
+
 def numpy_values(tile: xr.Dataset, name: str) -> NDArray[Any]:
     """Return the values of a variable in host memory, wherever they live."""
     return to_numpy(computed(tile[name].data))
@@ -147,21 +181,17 @@ def _measured(tile: xr.Dataset, outlines: NDArray[np.object_]) -> tuple[NDArray[
 
 
 def _tile_columns(tile: xr.Dataset, count: int) -> dict[str, Any]:
-    stated = {
-        "tile_id": safe_tile_id(tile),
-        "date": str(tile.attrs.get("date", "unknown")),
-        "sensor": str(tile.attrs.get("sensor", "unknown")),
-    }
-    return {name: np.full(count, value, dtype=object) for name, value in stated.items()}
+    values = {"tile_id": safe_tile_id(tile), "date": stated(tile, "date"), "sensor": stated(tile, "sensor")}
+    return {name: np.full(count, value, dtype=object) for name, value in values.items()}
 
 
 def _agreement(tile: xr.Dataset, objects: Objects) -> dict[str, NDArray[np.float64]]:
-    members = [name for name in tile.data_vars if str(name).startswith("binarized_segmentation-")]
+    members = members_of(tile)
     if not members:
         return {}
     votes = np.zeros(objects.labels.shape, dtype="float64")
     for name in members:
-        votes += numpy_values(tile, str(name))
+        votes += numpy_values(tile, name)
     total = np.bincount(objects.labels.ravel(), weights=votes.ravel(), minlength=objects.count + 1)[1:]
     return {"member_agreement": total / (len(members) * object_sizes_px(objects.labels, objects.count))}
 
