@@ -81,6 +81,7 @@ def test_what_is_missing_is_named(key):
         ({"decoder_channels": [8]}, "Unet cannot be built from .*decoder_channels"),
         ({"encoder_depth": 17}, "Unet cannot be built from"),
         ({"in_channels": "three"}, "Unet cannot be built from"),
+        ({1: 2, "arch": None}, r"the model config to have names \(text\), but got \[1\]: rename them"),
     ],
 )
 def test_what_cannot_be_built_is_refused(changes, message):

@@ -7,6 +7,7 @@ import torch
 import xarray as xr
 
 import darts_segmentation
+from darts_segmentation import segmenter
 from darts_segmentation.networks import build_network
 from darts_segmentation.segmenter import Segmenter
 from darts_utils.errors import CheckpointError, ConfigError, DeviceError, MissingVariableError
@@ -158,9 +159,32 @@ def test_the_patch_size_is_an_option(model):
         model.inference(tile, options=InferenceConfig(patch_px=50))
 
 
-def test_an_overlap_of_a_whole_patch_is_refused(model):
-    with pytest.raises(ValueError, match="expected an overlap of 0 to 63 px"):
-        model.inference(tile_of((64, 64)), options=InferenceConfig(overlap_px=64))
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (InferenceConfig(overlap_px=64), "options do not fit model 'full': expected an overlap of 0 to 63 px"),
+        (
+            InferenceConfig(patch_px=32, overlap_px=40),
+            "options do not fit model 'full': expected an overlap of 0 to 31",
+        ),
+        (
+            InferenceConfig(patch_px=48),
+            "expected patch_px to be divisible by 32, the stride of model 'full', but got 48",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_with_and_without_tiles(model, options, message):
+    for tiles in ([], [tile_of((9, 9))], [tile_of((9, 9)).drop_vars("ndvi")]):
+        with pytest.raises(ConfigError, match=message):
+            model.inference_batched(tiles, options=options)
+
+
+def test_options_need_not_be_named_for_small_patches(weights, tmp_path):
+    path = write_checkpoint(tmp_path / "m.pt", Checkpoint({**CONFIG, "patch_size": 32}, weights))
+    tile = tile_of((40, 40))
+    model = Segmenter.load(path, device="cpu")
+    named = model.inference(tile, options=InferenceConfig(patch_px=32, overlap_px=4))
+    xr.testing.assert_identical(model.inference(tile), named)
 
 
 def test_a_missing_variable_stops_a_list_before_any_work(model, monkeypatch):
@@ -187,6 +211,7 @@ def test_no_tile_gives_no_result(model):
             {"model": {**NETWORK, "decoder_channels": [8, 8, 8, 8, 8]}},
             "expected the weights .* has shape .* and [0-9]+ more: weights",
         ),
+        ({"model": {**NETWORK, 1: 2}}, r"expected the arguments in model to have names \(text\), but got \[1\]"),
         ({"normalization": None}, "expected a normalization in the checkpoint's config, but got none"),
     ],
 )
@@ -195,6 +220,49 @@ def test_a_checkpoint_that_does_not_fit_together_names_file_and_reason(tmp_path,
     torch.save({"config": {**CONFIG, **changes}, "statedict": weights}, path)
     with pytest.raises(CheckpointError, match=rf"model file '.*odd.pt' cannot be used: {message}"):
         Segmenter.load(path, device="cpu")
+
+
+def checkpoint_of(patch_px, **model):
+    config = {"encoder_name": "resnet18", "in_channels": len(INPUTS), **model}
+    return Checkpoint({**CONFIG, "model": config, "patch_size": patch_px}, build_network(config).state_dict())
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ({"arch": "PAN"}, "RuntimeError: Given input size: .* Output size is too small"),
+        ({"arch": "Unet", "decoder_interpolation": "zz"}, "NotImplementedError: Input Error: .*got zz"),
+        ({"arch": "FPN", "upsampling": 2}, r".*shape \(1, 1, 64, 64\), but got \(1, 1, 32, 32\)"),
+        ({"arch": "DPT", "encoder_name": "tu-vit_tiny_patch16_224"}, "AssertionError: Input height .*64.* match"),
+    ],
+)
+def test_a_network_that_cannot_work_on_its_patches_is_not_loaded(tmp_path, model, reason):
+    path = write_checkpoint(tmp_path / "odd.pt", checkpoint_of(64, **model))
+    with pytest.raises(
+        CheckpointError, match=f"odd.pt' cannot be used: the network does not fit patches of 64 px[,:] {reason}"
+    ):
+        Segmenter.load(path, device="cpu")
+
+
+def test_a_patch_size_that_the_network_cannot_work_on_is_refused_before_any_work():
+    model = Segmenter(checkpoint_of(256, arch="PAN"), name="pan", device="cpu")
+    tiles = [tile_of((9, 9)).drop_vars("ndvi")]
+    with pytest.raises(
+        ConfigError, match="options do not fit model 'pan': the network does not fit patches of 64 px, Run"
+    ):
+        model.inference_batched(tiles, options=InferenceConfig(patch_px=64))
+
+
+def test_each_patch_size_is_tried_once(weights, monkeypatch):
+    tried = []
+    check = segmenter.check_network
+    monkeypatch.setattr(
+        segmenter, "check_network", lambda *args, **named: (tried.append(named["patch_px"]), check(*args, **named))
+    )
+    model = Segmenter(Checkpoint(CONFIG, weights), name="full", device="cpu")
+    for patch_px in (None, 32, 64, 32, None):
+        model.inference_batched([], options=InferenceConfig(patch_px=patch_px))
+    assert tried == [64, 32]
 
 
 def test_a_device_that_is_not_there_is_refused(model_file):

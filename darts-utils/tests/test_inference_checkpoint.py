@@ -11,14 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_utils.errors import CheckpointError, DeviceError, OutputError
-from darts_utils.inference import (
-    Checkpoint,
-    load_weights,
-    read_checkpoint,
-    read_framework,
-    resolve_device,
-    write_checkpoint,
-)
+from darts_utils.inference import Checkpoint, load_weights, read_checkpoint, resolve_device, write_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")  # torch, on its way to refuse
 
@@ -50,7 +43,7 @@ def save(path, **content):
 def test_what_is_written_is_read_again(model_file):
     checkpoint = read_checkpoint(model_file)
     assert checkpoint.config == {**CONFIG, "model": {"arch": "Unet", "decoder_channels": [16, 8]}}
-    assert checkpoint.framework == read_framework(model_file) == "smp"
+    assert checkpoint.framework == "smp"
     assert checkpoint.input_combination == ("red", "ndvi")
     assert checkpoint.patch_px == 64
     assert list(checkpoint.statedict) == list(weights())
@@ -116,7 +109,53 @@ def test_no_damage_gets_through_as_another_error(data, tmp_path_factory):
         checkpoint = read_checkpoint(path)
     except CheckpointError:
         return
-    assert checkpoint.input_combination
+    good = read_checkpoint(path.with_suffix(".good"))
+    assert checkpoint.config == good.config
+    assert list(checkpoint.statedict) == list(good.statedict)
+    for name, tensor in good.statedict.items():
+        assert checkpoint.statedict[name].dtype == tensor.dtype
+        torch.testing.assert_close(checkpoint.statedict[name], tensor, rtol=0, atol=0)
+
+
+def test_a_hole_of_zeros_and_a_flipped_bit_among_the_weights_are_damage(tmp_path):
+    """torch reads both without a word."""
+    many = torch.arange(1.0, 10_001.0)
+    path = write_checkpoint(tmp_path / "m.pt", Checkpoint(CONFIG, {"layer": many}))
+    good = path.read_bytes()
+    start = good.index(many.numpy().tobytes())
+    flipped, holed = bytearray(good), bytearray(good)
+    flipped[start + 4002] ^= 0x40
+    holed[start + 4000 : start + 8000] = bytes(4000)
+    for content in (flipped, holed):
+        path.write_bytes(content)
+        torch.load(path, weights_only=True)
+        with pytest.raises(CheckpointError, match=r"m.pt' is damaged or no model file .*copy or download it again"):
+            read_checkpoint(path)
+    path.write_bytes(good)
+    torch.testing.assert_close(read_checkpoint(path).statedict["layer"], many, rtol=0, atol=0)
+
+
+def test_weights_that_are_marked_as_a_folder_are_damage(model_file):
+    """torch would take what happens to be in memory for the weights."""
+    with zipfile.ZipFile(model_file) as archive:
+        names = [name for name in archive.namelist() if "/data/" in name]
+    for name in names:
+        content = bytearray(model_file.read_bytes())
+        entry = content.rindex(name.encode()) - 46  # in the list of parts, at the end of the file
+        assert content[entry : entry + 4] == b"PK\x01\x02"
+        content[entry + 38] |= 0x10
+        damaged = model_file.with_name("damaged.pt")
+        damaged.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"damaged.pt' is damaged or no model file"):
+            read_checkpoint(damaged)
+
+
+def test_an_archive_without_its_first_or_last_bytes_is_damage(model_file):
+    content = model_file.read_bytes()
+    for broken in (b"XX" + content[2:], content[:-22] + bytes(22), content[:-2]):
+        model_file.write_bytes(broken)
+        with pytest.raises(CheckpointError, match="is damaged or no model file"):
+            read_checkpoint(model_file)
 
 
 class Payload:
@@ -192,6 +231,11 @@ def test_entries_that_make_no_sense_are_named(key, value, message):
         Checkpoint({**CONFIG, key: value}, weights())
 
 
+def test_arguments_of_the_network_have_names():
+    with pytest.raises(CheckpointError, match=r"expected the arguments in model to have names \(text\), but got \[1\]"):
+        Checkpoint({**CONFIG, "model": {"arch": "Unet", 1: 2}}, weights())
+
+
 @pytest.mark.parametrize("key", ["model_framework", "model", "input_combination", "patch_size"])
 def test_entries_that_are_missing_are_named(key):
     config = {name: value for name, value in CONFIG.items() if name != key}
@@ -206,6 +250,47 @@ def test_weights_that_are_not_finite_are_refused(value):
         CheckpointError, match="NaN or infinity in layer0, layer1, layer2, and 2 more: training diverged"
     ):
         Checkpoint(CONFIG, statedict)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "kind"),
+    [
+        (torch.ones(3, dtype=torch.complex64), "torch.complex64, cpu, torch.strided"),
+        (torch.eye(3).to_sparse(), "torch.float32, cpu, torch.sparse_coo"),
+        (torch.ones(3, device="meta"), "torch.float32, meta, torch.strided"),
+        (torch.ones(3).to(torch.float8_e4m3fn), "torch.float8_e4m3fn, cpu"),
+    ],
+)
+def test_weights_that_are_no_dense_real_tensors_are_refused(tmp_path, tensor, kind):
+    path = save(tmp_path / "m.pt", config=CONFIG, statedict={**weights(), "odd": tensor})
+    with pytest.raises(
+        CheckpointError, match=rf"m.pt' cannot be used: .*but odd is a tensor of {kind}.*: convert them"
+    ):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_are_converted(tmp_path, dtype):
+    network = torch.nn.Linear(2, 1)
+    stored = {name: torch.full_like(tensor, 0.5, dtype=dtype) for name, tensor in network.state_dict().items()}
+    load_weights(network, read_checkpoint(save(tmp_path / "m.pt", config=CONFIG, statedict=stored)).statedict)
+    assert network.weight.dtype == torch.float32
+    assert (network.weight == 0.5).all()
+
+
+def test_weights_that_overflow_in_the_network_are_refused(tmp_path):
+    """Finite in the file, infinite in the network."""
+    network = torch.nn.Linear(2, 1)
+    stored = {
+        name: torch.full_like(tensor, 1e300, dtype=torch.float64) for name, tensor in network.state_dict().items()
+    }
+    checkpoint = read_checkpoint(save(tmp_path / "m.pt", config=CONFIG, statedict=stored))
+    before = network.weight.clone()
+    with pytest.raises(
+        CheckpointError, match="they overflow in weight as torch.float32, bias as torch.float32: training"
+    ):
+        load_weights(network, checkpoint.statedict)
+    torch.testing.assert_close(network.weight, before, rtol=0, atol=0)
 
 
 def test_what_could_not_be_read_back_is_not_written(tmp_path):

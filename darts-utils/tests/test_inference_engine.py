@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_utils.device import computed, to_numpy
-from darts_utils.errors import CheckpointError, ConfigError
+from darts_utils.errors import CheckpointError
 from darts_utils.inference import InferenceConfig, Normalization, Scaling, predict_probabilities
 from darts_utils.patches import patch_weights
 from darts_utils.testing import example_tile
@@ -283,40 +283,6 @@ def test_another_number_of_outputs_is_refused():
 
     with pytest.raises(CheckpointError, match="but got tuple"):
         predict(Pair(), [example_tile(VARIABLES)], patch_px=8)
-
-
-def test_nan_from_the_network_is_no_result():
-    network = pointwise()
-    with torch.no_grad():
-        network.bias.fill_(float("nan"))
-    with pytest.raises(CheckpointError, match="the network gave NaN"):
-        predict(network, [example_tile(VARIABLES)], patch_px=8)
-
-
-def test_an_overlap_of_a_patch_or_more_is_refused():
-    with pytest.raises(ValueError, match="overlap of 0 to 7 px"):
-        predict(pointwise(), [example_tile(VARIABLES)], patch_px=8, overlap_px=8)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("overlap_px", -1),
-        ("batch_size", 0),
-        ("padding_px", -2),
-        ("patch_px", 0),
-        ("batch_size", 2.0),
-        ("overlap_px", True),
-    ],
-)
-def test_numbers_that_make_no_sense_are_refused(field, value):
-    with pytest.raises(ConfigError, match=f"expected {field} to be a whole number of at least"):
-        InferenceConfig(**{field: value})
-
-
-def test_an_unknown_ramp_is_refused():
-    with pytest.raises(ConfigError, match="expected ramp to be one of open, closed, but got 'steep'"):
-        InferenceConfig(ramp="steep")
 
 
 def test_the_inputs_stay_as_they_are():

@@ -16,12 +16,12 @@ def test_the_public_names():
         "InferenceConfig",
         "Normalization",
         "Scaling",
+        "check_network",
         "load_weights",
         "network_input",
         "parse_normalization",
         "predict_probabilities",
         "read_checkpoint",
-        "read_framework",
         "require_model_inputs",
         "resolve_device",
         "write_checkpoint",
@@ -47,11 +47,15 @@ def test_importing_does_not_import_torch():
         ("slope", r"give preprocessing an elevation model \(dem=\), or choose"),
         ("ndvi", "run preprocessing first, or choose"),
         ("valid_data_mask", "run preprocessing first, or choose"),
+        ("probabilities", "run the model that makes it first, or choose"),
+        ("wetness_index", "run preprocessing first, or choose"),
     ],
 )
 def test_a_missing_variable_says_where_it_comes_from(missing, hint):
     names = ["red", "ndvi", "slope", "tc_wetness", "valid_data_mask"]
-    tile = example_tile(names)
+    tile = example_tile([*names, "probabilities"])
+    names = [*names, "probabilities", "wetness_index"]
+    tile = tile.assign(wetness_index=tile.slope)  # the registry does not know it
     require_model_inputs(tile, names, consumer="model 'full'")
     with pytest.raises(MissingVariableError, match=rf"model 'full' needs '{missing}'; tile 'example-0' has .*: {hint}"):
         require_model_inputs(tile.drop_vars(missing), names, consumer="model 'full'")

@@ -19,3 +19,10 @@ def test_a_framework_that_cannot_be_imported_is_another_error(monkeypatch):
     monkeypatch.setattr(models, "model_frameworks", lambda: {"broken": entry})
     with pytest.raises(UnknownFrameworkError, match="cannot be imported.*reinstall that package"):
         models.model_class("broken")
+
+
+def test_a_framework_whose_class_is_gone_is_the_same_error(monkeypatch):
+    entry = importlib.metadata.EntryPoint("broken", "darts_utils.models:NoSuchModel", models.MODEL_GROUP)
+    monkeypatch.setattr(models, "model_frameworks", lambda: {"broken": entry})
+    with pytest.raises(UnknownFrameworkError, match="cannot be imported .*no attribute 'NoSuchModel'.*reinstall that"):
+        models.model_class("broken")

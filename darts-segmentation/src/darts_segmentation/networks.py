@@ -12,6 +12,9 @@ from segmentation_models_pytorch.encoders import get_encoder_names
 
 from darts_utils.errors import CheckpointError
 
+_FAULTS = (ValueError, TypeError, LookupError, RuntimeError, AttributeError, AssertionError, ArithmeticError)
+"""What architectures raise about arguments that they do not accept."""
+
 _REFUSED = {"self", "kwargs", "aux_params"}
 """``kwargs`` reach timm, which can open files and addresses; ``aux_params`` give the network a second output."""
 
@@ -37,6 +40,11 @@ def build_network(model_config: Mapping[str, Any]) -> torch.nn.Module:
         torch.Size([2, 1, 64, 64])
     """
     arguments = dict(model_config)
+    unnamed = [key for key in arguments if not isinstance(key, str)]
+    if unnamed:
+        raise CheckpointError(
+            f"expected the arguments in the model config to have names (text), but got {unnamed}: rename them"
+        )
     absent = [key for key in ("arch", "encoder_name", "in_channels") if key not in arguments]
     if absent:
         raise CheckpointError(
@@ -58,7 +66,7 @@ def build_network(model_config: Mapping[str, Any]) -> torch.nn.Module:
             )
     try:
         network: torch.nn.Module = architecture(**{**arguments, "encoder_weights": None})
-    except (ValueError, TypeError, KeyError, IndexError, RuntimeError, NotImplementedError) as error:
+    except _FAULTS as error:
         raise CheckpointError(f"{architecture.__name__} cannot be built from {dict(model_config)}: {error}") from error
     return network
 

@@ -11,12 +11,13 @@ import xarray as xr
 from darts_segmentation.networks import build_network, network_stride_px
 from darts_utils.device import array_namespace
 from darts_utils.errors import CheckpointError, ConfigError
-from darts_utils.inference.checkpoint import Checkpoint, load_weights, read_checkpoint
+from darts_utils.inference.checkpoint import Checkpoint, naming_file, read_checkpoint
 from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig
 from darts_utils.inference.devices import resolve_device
-from darts_utils.inference.engine import predict_probabilities
+from darts_utils.inference.engine import check_network, predict_probabilities
 from darts_utils.inference.normalization import parse_normalization
 from darts_utils.inference.requirements import require_model_inputs
+from darts_utils.inference.weights import load_weights
 from darts_utils.tiles import variable
 
 FRAMEWORK = "smp"
@@ -33,7 +34,7 @@ class Segmenter:
 
     Raises:
         CheckpointError: The checkpoint is of another framework, or network, weights, normalisation and patch size do
-            not fit together.
+            not fit together; the network is tried with one patch.
         DeviceError: A named device is not there.
 
     Notes:
@@ -65,6 +66,8 @@ class Segmenter:
                 f"expected patch_size to be divisible by the network's stride of {self._stride_px} px, but got {self._patch_px}"
             )
         self._network: torch.nn.Module = network.to(self._device).eval()
+        self._tried_patches_px: set[int] = set()
+        self._try_patch(self._patch_px)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str = "auto", name: str | None = None) -> Self:
@@ -83,10 +86,8 @@ class Segmenter:
             DeviceError: A named device is not there.
         """
         checkpoint = read_checkpoint(path)
-        try:
+        with naming_file(path):
             return cls(checkpoint, name=Path(path).stem if name is None else name, device=device)
-        except CheckpointError as error:
-            raise CheckpointError(f"model file '{path}' cannot be used: {error}") from error
 
     @property
     def name(self) -> str:
@@ -116,8 +117,8 @@ class Segmenter:
 
         Raises:
             MissingVariableError: The tile lacks a variable; says which, and which input of preprocessing it comes from.
-            ConfigError: ``options.patch_px`` is not divisible by the network's stride.
-            ValueError: ``options.overlap_px`` is not smaller than the patch.
+            ConfigError: The network cannot work on patches of ``options.patch_px``, or ``options.overlap_px`` is not smaller
+                than the patch; before any work is done.
         """
         return self.inference_batched([tile], options=options)[0]
 
@@ -127,19 +128,20 @@ class Segmenter:
         """Do `inference` for many tiles; the patches of all of them share the network's batches.
 
         Args:
-            tiles: Tiles of any shape, grid and CRS.
+            tiles: Tiles of any shape, grid and CRS; with none, the options are checked and nothing else.
             options: As for `inference`, for all tiles.
 
         Returns:
             The tiles plus ``probabilities``, in order; the same as one by one.
         """
+        patch_px = self._checked_patch_px(options)
         for tile in tiles:
             require_model_inputs(tile, self.required_variables, consumer=f"model {self._name!r}")
         predictions = predict_probabilities(
             self._network,
             tiles,
             normalization=self._normalization,
-            patch_px=self._checked_patch_px(options),
+            patch_px=patch_px,
             options=options,
             device=self._device,
         )
@@ -154,11 +156,22 @@ class Segmenter:
         ]
 
     def _checked_patch_px(self, options: InferenceConfig) -> int:
-        if options.patch_px is None:
-            return self._patch_px
-        if options.patch_px % self._stride_px:
+        patch_px = self._patch_px if options.patch_px is None else options.patch_px
+        if patch_px % self._stride_px:
             raise ConfigError(
                 f"expected patch_px to be divisible by {self._stride_px}, the stride of model {self._name!r}, "
-                f"but got {options.patch_px}"
+                f"but got {patch_px}"
             )
-        return options.patch_px
+        try:
+            options.overlap_for(patch_px)
+            self._try_patch(patch_px)
+        except (CheckpointError, ConfigError) as error:
+            raise ConfigError(f"options do not fit model {self._name!r}: {error}") from error
+        return patch_px
+
+    def _try_patch(self, patch_px: int) -> None:
+        if patch_px not in self._tried_patches_px:
+            check_network(
+                self._network, channels=len(self._normalization.variables), patch_px=patch_px, device=self._device
+            )
+            self._tried_patches_px.add(patch_px)

@@ -7,12 +7,15 @@ carry in ``config["model_framework"]``. A new framework plugs in by installing i
 import importlib.metadata
 import os
 from collections.abc import Sequence
-from typing import Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import xarray as xr
 
 from darts_utils.errors import UnknownFrameworkError
 from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig
+
+if TYPE_CHECKING:
+    from darts_utils.inference.checkpoint import Checkpoint
 
 MODEL_GROUP = "darts.models"
 """Entry-point group of model classes."""
@@ -50,7 +53,31 @@ class TileModel(Protocol):
     def inference_batched(
         self, tiles: Sequence[xr.Dataset], /, *, options: InferenceConfig = DEFAULT_INFERENCE
     ) -> list[xr.Dataset]:
-        """Return the tiles plus ``probabilities``; patches of all tiles share the network's batches."""
+        """Return the tiles plus ``probabilities``; patches of all tiles share the network's batches.
+
+        With no tiles at all the options are checked, and nothing else is done.
+
+        Raises:
+            ConfigError: The options do not fit the model; before any work is done.
+        """
+        ...
+
+
+class ModelClass(Protocol):
+    """What an entry point of ``darts.models`` leads to: a class that makes a `TileModel` of a checkpoint in memory."""
+
+    def __call__(self, checkpoint: "Checkpoint", /, *, name: str, device: str = "auto") -> TileModel:
+        """Make the model.
+
+        Args:
+            checkpoint: Config and weights, of the framework that the entry point is named after.
+            name: Name of the model.
+            device: ``"auto"`` may fall back to the CPU, a named device never does.
+
+        Raises:
+            CheckpointError: The parts of the checkpoint do not fit together.
+            DeviceError: A named device is not there.
+        """
         ...
 
 
@@ -59,17 +86,18 @@ def model_frameworks() -> dict[str, importlib.metadata.EntryPoint]:
     return {entry.name: entry for entry in importlib.metadata.entry_points(group=MODEL_GROUP)}
 
 
-def model_class(framework: str) -> type[TileModel]:
-    """Find the class that loads checkpoints of a framework.
+def model_class(framework: str) -> ModelClass:
+    """Find the class that makes models of a framework.
 
     Args:
         framework: ``config["model_framework"]`` of a checkpoint, e.g. ``"smp"``.
 
     Returns:
-        A class that keeps the `TileModel` protocol.
+        A class whose instances keep the `TileModel` protocol.
 
     Raises:
-        UnknownFrameworkError: No installed package provides the framework, or the package that does cannot be imported.
+        UnknownFrameworkError: No installed package provides the framework, or the package that does cannot be imported or
+            has no such class.
     """
     frameworks = model_frameworks()
     if framework not in frameworks:
@@ -79,8 +107,8 @@ def model_class(framework: str) -> type[TileModel]:
         )
     entry = frameworks[framework]
     try:
-        loaded: type[TileModel] = entry.load()
-    except ImportError as error:
+        loaded: ModelClass = entry.load()
+    except (ImportError, AttributeError) as error:
         raise UnknownFrameworkError(
             f"model framework {framework!r} is provided by {entry.value!r}, which cannot be imported ({error}): reinstall that package"
         ) from error

@@ -1,11 +1,13 @@
 """Sliding-window inference on torch, shared by every model package (extra ``[torch]``).
 
 ==================  ====================================================================================
-`engine`            `predict_probabilities`: patches of all tiles share the network's batches
+`engine`            `predict_probabilities`: patches of all tiles share the network's batches; `check_network`
 `canvas`            one tile under the moving window: what is read, what becomes of the answers
 `blending`          weighted mean of overlapping patches, summed for a band of rows only
 `normalization`     from tile units to network input; the same function for training and inference
 `checkpoint`        `read_checkpoint`, `write_checkpoint`: model files, read without running code
+`weights`           `load_weights`: from a model file into a network, all of them and nothing else
+`legacy`            older shapes of model files: refused by name, with the way to convert them
 `requirements`      what a model needs of a tile, and how to get it
 `devices`           `resolve_device`: "auto" may fall back to the CPU, a named device never does
 `config`            `InferenceConfig`: overlap, batch size, padding, blending
@@ -22,15 +24,10 @@ from darts_utils.inference.normalization import Normalization, Scaling, network_
 from darts_utils.inference.requirements import require_model_inputs
 
 if TYPE_CHECKING:
-    from darts_utils.inference.checkpoint import (
-        Checkpoint,
-        load_weights,
-        read_checkpoint,
-        read_framework,
-        write_checkpoint,
-    )
+    from darts_utils.inference.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
     from darts_utils.inference.devices import resolve_device
-    from darts_utils.inference.engine import predict_probabilities
+    from darts_utils.inference.engine import check_network, predict_probabilities
+    from darts_utils.inference.weights import load_weights
 
 __all__ = [
     "DEFAULT_INFERENCE",
@@ -38,12 +35,12 @@ __all__ = [
     "InferenceConfig",
     "Normalization",
     "Scaling",
+    "check_network",
     "load_weights",
     "network_input",
     "parse_normalization",
     "predict_probabilities",
     "read_checkpoint",
-    "read_framework",
     "require_model_inputs",
     "resolve_device",
     "write_checkpoint",
@@ -51,12 +48,12 @@ __all__ = [
 
 _NEED_TORCH = {
     "Checkpoint": "checkpoint",
-    "load_weights": "checkpoint",
     "read_checkpoint": "checkpoint",
-    "read_framework": "checkpoint",
     "write_checkpoint": "checkpoint",
     "resolve_device": "devices",
+    "check_network": "engine",
     "predict_probabilities": "engine",
+    "load_weights": "weights",
 }
 
 

@@ -1,7 +1,8 @@
 """One tile under a moving window: which windows matter, what is read through one, and what becomes of the answers.
 
 The tile is continued by a mirrored border of ``padding_px`` pixels, repeated where the tile is smaller than that; beyond
-it, up to the size of a patch, pixels are missing, and missing pixels are 0 in the network's input, as NaN is.
+it, up to the size of a patch, pixels are missing, and missing pixels are 0 in the network's input, as NaN and infinity
+are.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from darts_utils.device import computed, to_numpy
+from darts_utils.errors import CheckpointError
+from darts_utils.grids import tile_id
 from darts_utils.inference.blending import RowBand
 from darts_utils.inference.normalization import Normalization, normalize_into
 from darts_utils.patches import PatchWindow, patch_starts, patch_windows
@@ -113,6 +116,25 @@ class Canvas:
         for channel, values, scaling in zip(patch, self._values, self._normalization.scalings.values(), strict=True):
             seen = _cut(values, rows, columns)
             normalize_into(channel[: seen.shape[0], : seen.shape[1]], seen, scaling)
+
+    def check(self, window: PatchWindow, probabilities: NDArray[np.float32]) -> None:
+        """Raise if the network says NaN about a valid pixel; what it says about others does not matter.
+
+        Args:
+            window: One of `windows`.
+            probabilities: ``(patch, patch)`` float32.
+
+        Raises:
+            CheckpointError: Names the tile and the window.
+        """
+        (tile_rows, rows), (tile_columns, columns) = self._rows.own(window.row), self._columns.own(window.column)
+        if bool((np.isnan(probabilities[rows, columns]) & self._valid[tile_rows, tile_columns]).any()):
+            raise CheckpointError(
+                f"expected a probability for each valid pixel, but the network gave NaN for tile {tile_id(self._tile)!r} in "
+                f"rows {tile_rows.start} to {tile_rows.stop - 1}, columns {tile_columns.start} to {tile_columns.stop - 1}, "
+                f"where every input is finite: look for extreme values of {', '.join(self._normalization.variables)} there; "
+                "if there are none, the network's weights overflow"
+            )
 
     def add(self, window: PatchWindow, weighted: NDArray[np.float64]) -> None:
         """Add what the network says about one window.

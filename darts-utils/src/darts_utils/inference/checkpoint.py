@@ -10,11 +10,15 @@ nothing else. ``config`` carries at least
 - ``normalization``: see `darts_utils.inference.normalization`.
 """
 
+import contextlib
 import io
+import lzma
 import os
+import struct
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError  # only the class of error that torch raises; nothing is unpickled here
@@ -24,13 +28,24 @@ import torch
 
 from darts_utils.errors import CheckpointError
 from darts_utils.files import atomic_path
+from darts_utils.inference.legacy import refuse_legacy, refuse_legacy_folder, refuse_lightning
 from darts_utils.inference.normalization import parse_normalization
+from darts_utils.inference.weights import check_statedict
 
-_DAMAGE = (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, OSError)
-"""What torch raises, depending on where a damaged file breaks."""
+_DAMAGE = (
+    *(RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, OSError),
+    *(zipfile.BadZipFile, struct.error, zlib.error, lzma.LZMAError),
+)
+"""What torch and zipfile raise, depending on where a damaged file breaks."""
 
 _PICKLE_START = b"\x80"
 """First byte of a bare pickle."""
+
+_ARCHIVE_START = b"PK"
+"""First bytes of a ZIP archive, which is what ``torch.save`` writes."""
+
+_FOLDER_BIT = 0x10
+"""In the attributes of a part of a ZIP archive."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,7 @@ class Checkpoint:
     """A model file in memory, checked.
 
     Raises:
-        CheckpointError: A key is missing or malformed, or a weight is not finite.
+        CheckpointError: A key is missing or malformed, or a weight is no dense tensor of finite real numbers.
     """
 
     config: Mapping[str, Any]
@@ -48,7 +63,7 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         _check_config(self.config)
-        _check_statedict(self.statedict)
+        check_statedict(self.statedict)
 
     @property
     def framework(self) -> str:
@@ -76,22 +91,25 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         The checkpoint, with its tensors on the CPU.
 
     Raises:
-        CheckpointError: There is no such file; it is damaged; it holds code; it is no model of ours, or an incomplete one.
+        CheckpointError: There is no such file; it is damaged; it holds code; it is no model of ours, an incomplete one, or
+            one of an older shape.
     """
     content = _load(Path(path))
-    try:
+    with naming_file(path):
         return _assembled(content)
+
+
+@contextlib.contextmanager
+def naming_file(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let every `CheckpointError` of the block say which model file it is about.
+
+    Args:
+        path: The model file.
+    """
+    try:
+        yield
     except CheckpointError as error:
         raise CheckpointError(f"model file '{path}' cannot be used: {error}") from error
-
-
-def read_framework(path: str | os.PathLike[str]) -> str:
-    """Return ``config["model_framework"]`` of a model file.
-
-    Raises:
-        CheckpointError: As `read_checkpoint`.
-    """
-    return read_checkpoint(path).framework
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Path:
@@ -125,63 +143,61 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Pa
     return Path(path)
 
 
-def load_weights(network: torch.nn.Module, statedict: Mapping[str, torch.Tensor]) -> None:
-    """Put weights into a network, all of them.
-
-    Args:
-        network: Changed in place.
-        statedict: ``state_dict()`` of a network of the same architecture.
-
-    Raises:
-        CheckpointError: The weights belong to another architecture; names the first that do not fit.
-    """
-    expected = network.state_dict()
-    mismatches = [f"{name} is missing" for name in expected if name not in statedict]
-    mismatches += [f"{name} is unknown" for name in statedict if name not in expected]
-    mismatches += [
-        f"{name} has shape {tuple(statedict[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in statedict and statedict[name].shape != tensor.shape
-    ]
-    if mismatches:
-        raise CheckpointError(
-            f"expected the weights of the network that config['model'] describes, but {_listed(mismatches, '; ')}: "
-            "weights and config come from different models"
-        )
-    network.load_state_dict(dict(statedict))
-
-
 def _load(path: Path) -> object:
+    refuse_legacy_folder(path)
     if not path.is_file():
         raise CheckpointError(f"expected a model file at '{path}', but there is none: check the path")
     try:
-        with warnings.catch_warnings():  # the errors below say it in fewer words
-            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+        with path.open("rb") as file:
+            start = file.read(2)
+        is_archive = start == _ARCHIVE_START or zipfile.is_zipfile(path)
+        if is_archive:
+            _check_archive(path)
+        with warnings.catch_warnings():  # what torch finds strange is refused, in fewer words
+            warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        if zipfile.is_zipfile(path) or path.read_bytes()[:1] == _PICKLE_START:
-            raise CheckpointError(
-                f"model file '{path}' was refused: it holds more than tensors and plain data, and code from a model file "
-                "is never run; save config and state_dict alone"
-            ) from error
-        raise _damaged(path, error) from error
+        if not is_archive and start[:1] != _PICKLE_START:
+            raise _damaged(path, error) from error
+        with naming_file(path):
+            refuse_lightning(_pickled(path) if is_archive else b"")
+        raise CheckpointError(
+            f"model file '{path}' was refused: it holds more than tensors and plain data, and code from a model file "
+            "is never run; save config and state_dict alone"
+        ) from error
     except _DAMAGE as error:
         raise _damaged(path, error) from error
 
 
-def _assembled(content: object) -> Checkpoint:
-    if not isinstance(content, Mapping) or not {"config", "statedict"} <= set(content):
-        found = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
-        raise CheckpointError(
-            f"expected the keys config and statedict, but got {found}: write it with write_checkpoint"
-        )
-    return Checkpoint(content["config"], content["statedict"])
+def _check_archive(path: Path) -> None:
+    """Compare each part of a file with its checksum: torch does not, and a hole of zeros would pass for weights."""
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()
+        # of a part that is marked as a folder torch reads nothing, and takes what is in memory for its content
+        folders = [part.filename for part in archive.infolist() if part.is_dir() or part.external_attr & _FOLDER_BIT]
+    if broken is not None or folders:
+        raise zipfile.BadZipFile(broken or folders[0])
+
+
+def _pickled(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return b"".join(archive.read(name) for name in archive.namelist() if name.endswith("data.pkl"))
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
         f"model file '{path}' is damaged or no model file ({type(error).__name__}): copy or download it again"
     )
+
+
+def _assembled(content: object) -> Checkpoint:
+    refuse_legacy(content)
+    if not isinstance(content, Mapping) or not {"config", "statedict"} <= set(content):
+        found = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
+        raise CheckpointError(
+            f"expected the keys config and statedict, but got {found}: write it with write_checkpoint"
+        )
+    return Checkpoint(content["config"], content["statedict"])
 
 
 def _check_config(config: object) -> None:
@@ -196,6 +212,9 @@ def _check_config(config: object) -> None:
         raise CheckpointError(f"expected model_framework to be a name, but got {config['model_framework']!r}")
     if not isinstance(config["model"], Mapping):
         raise CheckpointError(f"expected model to be a table of the network's arguments, but got {config['model']!r}")
+    unnamed = [key for key in config["model"] if not isinstance(key, str)]
+    if unnamed:
+        raise CheckpointError(f"expected the arguments in model to have names (text), but got {unnamed}: rename them")
     inputs = config["input_combination"]
     if not isinstance(inputs, list | tuple) or not inputs or not all(isinstance(name, str) for name in inputs):
         raise CheckpointError(f"expected input_combination to list the input variables in order, but got {inputs!r}")
@@ -204,29 +223,6 @@ def _check_config(config: object) -> None:
     patch = config["patch_size"]
     if isinstance(patch, bool) or not isinstance(patch, int) or patch < 1:
         raise CheckpointError(f"expected patch_size to be a whole number of pixels, but got {patch!r}")
-
-
-def _check_statedict(statedict: object) -> None:
-    if not isinstance(statedict, Mapping) or not statedict:
-        found = "an empty one" if isinstance(statedict, Mapping) else type(statedict).__name__
-        raise CheckpointError(f"expected statedict to be the network's state_dict(), but got {found}")
-    strangers = [str(name) for name, value in statedict.items() if not isinstance(value, torch.Tensor)]
-    if strangers:
-        raise CheckpointError(f"expected statedict to hold tensors only, but not so {_listed(strangers)}")
-    broken = [
-        str(name)
-        for name, tensor in statedict.items()
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
-    ]
-    if broken:
-        raise CheckpointError(
-            f"expected finite weights, but NaN or infinity in {_listed(broken)}: training diverged, take an earlier state"
-        )
-
-
-def _listed(names: Sequence[str], separator: str = ", ", *, shown: int = 3) -> str:
-    rest = len(names) - shown
-    return separator.join(names[:shown]) + (f"{separator}and {rest} more" if rest > 0 else "")
 
 
 def _plain(value: object, where: str) -> object:

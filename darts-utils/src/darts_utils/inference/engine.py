@@ -19,7 +19,11 @@ from darts_utils.inference.normalization import Normalization
 from darts_utils.patches import PatchWindow, axis_weights
 
 _LEAST_WEIGHT = 1e-15
-"""Along one axis. Where only patches of weight 0 meet (the border under ``ramp="closed"``), the result is their plain mean."""
+"""Along one axis. At the border under ``ramp="closed"`` all patches have the weight 0 along that axis: there it counts the
+same for all of them, and the weights along the other axis decide."""
+
+_FAULTS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
+"""What networks raise about an input that they were not made for."""
 
 
 def predict_probabilities(
@@ -46,21 +50,23 @@ def predict_probabilities(
         outside ``valid_data_mask``.
 
     Raises:
-        CheckpointError: The network gives another shape, or NaN.
-        ValueError: The overlap is not smaller than the patch.
+        CheckpointError: The network gives another shape, or NaN at a valid pixel.
+        ConfigError: The overlap is not smaller than the patch.
 
     Notes:
-        Patches without a valid pixel are not sent. NaN in a variable is a 0 in the network's input, never a lost patch.
+        Patches without a valid pixel are not sent. NaN and infinity in a variable are 0 in the network's input, never a lost
+        patch.
         Tiles smaller than a patch are filled up with missing pixels.
     """
-    line = np.maximum(axis_weights(patch_px=patch_px, overlap_px=options.overlap_px, ramp=options.ramp), _LEAST_WEIGHT)
+    overlap_px = options.overlap_for(patch_px)
+    line = np.maximum(axis_weights(patch_px=patch_px, overlap_px=overlap_px, ramp=options.ramp), _LEAST_WEIGHT)
     weights = np.outer(line, line)
     canvases = [
         Canvas(
             tile,
             normalization=normalization,
             patch_px=patch_px,
-            overlap_px=options.overlap_px,
+            overlap_px=overlap_px,
             padding_px=options.padding_px,
             line=line,
         )
@@ -73,11 +79,37 @@ def predict_probabilities(
             canvases[index].read(window, image)
         images[len(batch) :] = 0
         probabilities = _probabilities(network, images, device=device)
+        has_nan = bool(np.isnan(probabilities).any())
         for patch, (index, window, is_last) in zip(probabilities, batch, strict=False):
+            if has_nan:
+                canvases[index].check(window, patch)
             canvases[index].add(window, weights * patch)
             if is_last:
                 finished[index] = canvases[index].close()
     return [finished[index] if index in finished else canvas.close() for index, canvas in enumerate(canvases)]
+
+
+def check_network(network: torch.nn.Module, *, channels: int, patch_px: int, device: torch.device) -> None:
+    """Raise if a network cannot answer a patch; it is tried with one of zeros.
+
+    Args:
+        network: In evaluation mode, on `device`.
+        channels: Number of input channels.
+        patch_px: Edge length of the patch.
+        device: Where the network is.
+
+    Raises:
+        CheckpointError: The network fails, or does not give one logit per pixel.
+    """
+    try:
+        with torch.inference_mode():
+            _logits(network, torch.zeros(1, channels, patch_px, patch_px, device=device))
+    except CheckpointError as error:
+        raise CheckpointError(f"the network does not fit patches of {patch_px} px: {error}") from error
+    except _FAULTS as error:
+        raise CheckpointError(
+            f"the network does not fit patches of {patch_px} px, {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
 
 
 Job = tuple[int, PatchWindow, bool]
@@ -107,15 +139,15 @@ def _probabilities(
     network: torch.nn.Module, images: NDArray[np.float32], *, device: torch.device
 ) -> NDArray[np.float32]:
     with torch.inference_mode():
-        logits = network(torch.from_numpy(images).to(device))
-        expected = (images.shape[0], 1, *images.shape[2:])
-        if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != expected:
-            got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-            raise CheckpointError(f"expected the network to give one logit per pixel, shape {expected}, but got {got}")
-        probabilities = torch.sigmoid(logits.float())[:, 0]
-        if bool(torch.isnan(probabilities).any()):
-            raise CheckpointError(
-                "the network gave NaN: its weights overflow, or a variable without clip holds infinite values"
-            )
-        result: NDArray[np.float32] = probabilities.cpu().numpy()
+        logits = _logits(network, torch.from_numpy(images).to(device))
+        result: NDArray[np.float32] = torch.sigmoid(logits.float())[:, 0].cpu().numpy()
     return result
+
+
+def _logits(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    logits = network(images)
+    expected = (images.shape[0], 1, *images.shape[2:])
+    if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != expected:
+        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise CheckpointError(f"expected the network to give one logit per pixel, shape {expected}, but got {got}")
+    return logits

@@ -1,4 +1,4 @@
-"""From tile units to network input: ``clip((x − offset) · scale, 0, 1)``, NaN → 0.
+"""From tile units to network input: ``clip((x − offset) · scale, 0, 1)``; missing values, NaN and infinity, → 0.
 
 The numbers travel with the weights, in ``config["normalization"]``. Training and inference call the same function, so
 a network sees at work what it saw at school. Imports no torch.
@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from darts_utils.device import computed, to_numpy
 from darts_utils.errors import CheckpointError
+from darts_utils.inference.legacy import refuse_legacy_config
 
 _KEYS = {"offset", "scale", "clip"}
+
+_LARGEST = float(np.finfo("float32").max)
 
 _HOW_TO_STATE_IT = (
     "state it as config['normalization'] = {'red': {'offset': 0.0, 'scale': 0.0001, 'clip': True}, ...}, in tile units, "
@@ -29,9 +32,9 @@ class Scaling:
     """How one variable becomes one channel."""
 
     offset: float
-    """Subtracted first; in units of the tile variable."""
+    """Subtracted first; in units of the tile variable, finite in single precision."""
     scale: float
-    """Multiplied next; per unit of the tile variable."""
+    """Multiplied next; per unit of the tile variable, finite and not 0 in single precision."""
     clip: bool = True
     """Whether the result is limited to 0 … 1."""
 
@@ -77,6 +80,7 @@ def parse_normalization(config: Mapping[str, Any], *, variables: Sequence[str]) 
     Raises:
         CheckpointError: There is none, it leaves a variable out, or an entry is malformed.
     """
+    refuse_legacy_config(config)
     table = config.get("normalization")
     if table is None:
         raise CheckpointError(f"expected a normalization in the checkpoint's config, but got none: {_HOW_TO_STATE_IT}")
@@ -95,16 +99,29 @@ def _parse_scaling(name: str, entry: object) -> Scaling:
         raise CheckpointError(
             f"expected the normalization of {name!r} to have offset, scale and clip, but got {entry!r}: {_HOW_TO_STATE_IT}"
         )
-    for key in ("offset", "scale"):
-        number = entry[key]
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-            raise CheckpointError(
-                f"expected {key} of {name!r} to be a finite number, but got {number!r}: {_HOW_TO_STATE_IT}"
-            )
+    offset, scale = (_parse_number(name, key, entry[key]) for key in ("offset", "scale"))
+    if np.float32(scale) == 0:
+        raise CheckpointError(
+            f"expected scale of {name!r} to differ from 0 in single precision, but got {scale!r}: {_HOW_TO_STATE_IT}"
+        )
     clip = entry.get("clip", Scaling.clip)
     if not isinstance(clip, bool):
         raise CheckpointError(f"expected clip of {name!r} to be true or false, but got {clip!r}: {_HOW_TO_STATE_IT}")
-    return Scaling(float(entry["offset"]), float(entry["scale"]), clip)
+    return Scaling(offset, scale, clip)
+
+
+def _parse_number(name: str, key: str, entry: object) -> float:
+    value = entry
+    if isinstance(entry, int | float) and not isinstance(entry, bool):
+        try:
+            value = float(entry)
+        except OverflowError:  # a whole number beyond double precision
+            value = math.inf
+        if abs(value) <= _LARGEST:  # NaN is not
+            return value
+    raise CheckpointError(
+        f"expected {key} of {name!r} to be a finite number in single precision, but got {value!r}: {_HOW_TO_STATE_IT}"
+    )
 
 
 def normalize_into(channel: NDArray[np.float32], values: NDArray[Any], scaling: Scaling) -> None:
@@ -116,14 +133,18 @@ def normalize_into(channel: NDArray[np.float32], values: NDArray[Any], scaling: 
         scaling: Of this variable.
 
     Notes:
-        Single precision throughout: every uint16 is exact in it, and the same formula on a GPU gives the same bits.
+        Single precision throughout: every uint16 is exact in it, and the same formula on a GPU gives the same bits. What is
+        not finite in it, or not after scaling, is missing: 0.
     """
-    np.subtract(values, np.float32(scaling.offset), out=channel, dtype="float32", casting="unsafe")
-    channel *= np.float32(scaling.scale)
+    with np.errstate(over="ignore", invalid="ignore"):  # such values are missing, and that is no accident
+        np.subtract(values, np.float32(scaling.offset), out=channel, dtype="float32", casting="unsafe")
+        channel *= np.float32(scaling.scale)
+    # whole numbers that are clipped cannot become anything else
+    missing = ~np.isfinite(channel) if values.dtype.kind == "f" or not scaling.clip else None
     if scaling.clip:
         np.clip(channel, 0, 1, out=channel)
-    if values.dtype.kind == "f":  # whole numbers are never NaN
-        channel[np.isnan(channel)] = 0
+    if missing is not None:
+        channel[missing] = 0
 
 
 def network_input(tile: xr.Dataset, *, normalization: Normalization) -> NDArray[np.float32]:
@@ -134,7 +155,7 @@ def network_input(tile: xr.Dataset, *, normalization: Normalization) -> NDArray[
         normalization: Channels and their scalings.
 
     Returns:
-        ``(C, H, W)`` float32 NumPy array without NaN, one channel for each variable.
+        ``(C, H, W)`` finite float32 NumPy array, one channel for each variable.
 
     Raises:
         KeyError: The tile lacks a variable.

@@ -1,13 +1,26 @@
 """What a model needs of a tile, and what to do where the tile lacks it; imports no torch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import xarray as xr
 
 from darts_utils.tiles import check_tile, require_variables
-from darts_utils.variables import TCVIS_BANDS
+from darts_utils.variables import VARIABLES, Origin
 
-_FROM_DEM = ("relative_elevation", "slope", "hillshade", "aspect", "curvature", "dem")
+_ADVICE: Mapping[Origin, str] = MappingProxyType(
+    {
+        "tcvis": "give preprocessing the trends (tcvis=)",
+        "dem": "give preprocessing an elevation model (dem=)",
+        "optical": "run preprocessing first",
+        "sensor": "run preprocessing first",
+        "model": "run the model that makes it first",
+    }
+)
+"""What to do about a variable that is missing, by what it is made from; in the order in which the advice is given."""
+
+_OTHER: Origin = "optical"
+"""Where variables that the registry does not know are looked for: among the features of preprocessing."""
 
 
 def require_model_inputs(tile: xr.Dataset, names: Iterable[str], *, consumer: str) -> None:
@@ -24,13 +37,8 @@ def require_model_inputs(tile: xr.Dataset, names: Iterable[str], *, consumer: st
     """
     check_tile(tile)
     missing = [name for name in names if name not in tile.data_vars]
-    steps = []
-    if any(name in TCVIS_BANDS for name in missing):
-        steps.append("give preprocessing the trends (tcvis=)")
-    if any(name in _FROM_DEM for name in missing):
-        steps.append("give preprocessing an elevation model (dem=)")
-    if any(name not in TCVIS_BANDS and name not in _FROM_DEM for name in missing):
-        steps.append("run preprocessing first")
+    origins = {VARIABLES[name].origin if name in VARIABLES else _OTHER for name in missing}
+    steps = dict.fromkeys(step for origin, step in _ADVICE.items() if origin in origins)
     require_variables(
         tile, missing, consumer=consumer, hint=f"{' and '.join(steps)}, or choose a model that needs less"
     )
