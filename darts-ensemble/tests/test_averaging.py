@@ -53,6 +53,26 @@ def test_by_hand(weights):
     assert average.std()[0] == pytest.approx(0.4 * np.sqrt(low * high))
 
 
+def test_questions_that_have_no_answer_are_refused():
+    average = RunningAverage()
+    with pytest.raises(ValueError, match="expected at least one array to average, but got none"):
+        average.mean()
+    average.add(np.ones(1), weight=1)
+    with pytest.raises(
+        ValueError, match=r"expected RunningAverage\(with_std=True\) .* but got with_std=False and an array"
+    ):
+        average.std()
+    with pytest.raises(ValueError, match="but got with_std=True and no array"):
+        RunningAverage(with_std=True).std()
+
+
+@pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), 1.7e308])
+def test_weights_that_have_no_sum_are_refused(weight):
+    average = averaged([np.ones(1)], [1e308])
+    with pytest.raises(ValueError, match="expected a weight above 0 and weights whose sum is finite, but got"):
+        average.add(np.ones(1), weight=weight)
+
+
 def test_backends_give_the_same(backend):
     tiles = [example_tile(["probabilities"], shape=(6, 7), seed=seed) for seed in range(3)]
     expected = averaged([tile.probabilities.values for tile in tiles], [1, 2, 3])

@@ -26,24 +26,33 @@ FULL = ("red", "ndvi", "slope", "tc_wetness")
 class FakeModel:
     """A model that says ``bias + 0.2 · ndvi²``, and records what it was asked."""
 
-    def __init__(self, name, *, bias=0.2, inputs=OPTICAL):
+    def __init__(self, name, *, bias=0.2, inputs=OPTICAL, patch_px=64):
         self.name = name
         self.bias = bias
         self.required_variables = (*inputs, "valid_data_mask")
+        self.patch_px = patch_px
         self.calls = []
 
     @classmethod
-    def load(cls, path, /, *, device="auto", name=None):
-        checkpoint = read_checkpoint(path)
+    def of(cls, checkpoint, /, *, name, device="auto"):
+        """What an entry point leads to."""
+        if not checkpoint.statedict["bias"] >= 0:
+            raise CheckpointError("expected a bias of at least 0")
         model = cls(name, bias=float(checkpoint.statedict["bias"]), inputs=checkpoint.input_combination)
         model.device = device
         return model
+
+    @classmethod
+    def load(cls, path, /, *, device="auto", name=None):
+        return cls.of(read_checkpoint(path), name=name, device=device)
 
     def inference(self, tile, /, *, options):
         return self.inference_batched([tile], options=options)[0]
 
     def inference_batched(self, tiles, /, *, options):
-        self.calls.append((len(tiles), options))
+        options.overlap_for(self.patch_px)
+        if tiles:
+            self.calls.append((len(tiles), options))
         return [
             tile.assign(probabilities=variable("probabilities", self.values(tile), source=self.name)) for tile in tiles
         ]
@@ -65,7 +74,7 @@ def members():
 @pytest.fixture
 def fake_framework(monkeypatch):
     """The framework ``fake`` is installed, the framework ``other`` is not."""
-    monkeypatch.setattr("darts_ensemble.ensemble.model_class", lambda name: {"fake": FakeModel}[name])
+    monkeypatch.setattr("darts_ensemble.ensemble.model_class", lambda name: {"fake": FakeModel.of}[name])
 
 
 def write_model(path, *, bias=0.2, inputs=OPTICAL, framework="fake"):
@@ -167,31 +176,40 @@ def test_a_missing_variable_names_the_member_before_any_work(members):
     assert not any(model.calls for model in members.values())
 
 
-@pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        ({"full": 1, "optical": 1, "old": 1}, "expected weights for the members full, optical, but got one for old"),
-        ({"full": 1}, "expected a weight for each of full, optical, but optical has none"),
-        ({"full": 1, "optical": 0}, "expected the weight of 'optical' to be a number above 0, but got 0"),
-        ({"full": -1, "optical": 1}, "expected the weight of 'full' to be a number above 0, but got -1"),
-        ({"full": float("nan"), "optical": 1}, "a number above 0, but got nan"),
-        ({"full": float("inf"), "optical": 1}, "a number above 0, but got inf"),
-        ({"full": "1", "optical": 1}, "a number above 0, but got '1'"),
-        ({"full": True, "optical": 1}, "a number above 0, but got True"),
-    ],
-)
-def test_weights_that_do_not_fit_are_refused(members, weights, message):
-    with pytest.raises(ConfigError, match=message):
-        Ensemble(members, weights=weights)
+def test_options_that_do_not_fit_a_member_name_it_before_any_work(members):
+    ensemble = Ensemble({**members, "fine": FakeModel("fine.pt", patch_px=16)})
+    for tiles in ([], [tile_of()], [tile_of(OPTICAL)]):
+        with pytest.raises(
+            ConfigError, match="member 'fine' of ensemble 'ensemble': expected an overlap of 0 to 15 px"
+        ):
+            ensemble.inference_batched(tiles, options=InferenceConfig(overlap_px=16))
+    assert not any(model.calls for model in ensemble.members.values())
+    ensemble.inference(tile_of())
 
 
-def test_no_member_and_unusable_names_are_refused(members):
+def test_very_large_and_very_small_weights_keep_their_ratio(members):
+    tile = tile_of()
+    both = np.stack([model.values(tile) for model in members.values()]).astype("float64")
+    for weights, shares in (
+        ((1e308, 1e308), (1, 1)),
+        ((1e308, 5e307), (2, 1)),
+        ((5e-324, 1e-323), (1, 2)),
+        ((5e-324, 1e308), (0, 1)),
+        ((1e308, 5e-324), (1, 0)),
+    ):
+        ensemble = Ensemble(members, weights=dict(zip(members, weights, strict=True)))
+        result = ensemble.inference(tile, keep_std=True)
+        mean = np.average(both, axis=0, weights=shares)
+        np.testing.assert_allclose(result.probabilities.values, mean, atol=1e-7)
+        std = np.sqrt(np.average((both - mean) ** 2, axis=0, weights=shares))
+        np.testing.assert_allclose(result.probabilities_std.values, std, atol=1e-7)
+
+
+def test_names_and_weights_that_do_not_fit_are_refused(members):
     with pytest.raises(ConfigError, match="expected at least one member"):
         Ensemble({})
-    with pytest.raises(ConfigError, match=r"without '/' for the members of an ensemble, but got \['a/b'\]"):
-        Ensemble({"a/b": members["full"]})
-    with pytest.raises(ConfigError, match=r"but got \[''\]"):
-        Ensemble({"": members["full"]})
+    with pytest.raises(ConfigError, match="a finite number above 0, but got 0"):
+        Ensemble(members, weights={"full": 1, "optical": 0})
 
 
 @pytest.mark.usefixtures("fake_framework")
@@ -205,6 +223,35 @@ def test_a_folder_is_loaded_by_name(tmp_path):
     assert ensemble.members["a"].device == "cpu"
     assert dict(ensemble.weights) == {"a": 1, "b": 2}
     assert ensemble.required_variables == (*FULL, "valid_data_mask")
+
+
+@pytest.mark.usefixtures("fake_framework")
+def test_each_file_is_read_once(tmp_path, monkeypatch):
+    files = [write_model(tmp_path / f"{name}.pt") for name in "ab"]
+    read = []
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda path, **named: (read.append(path), load(path, **named))[1])
+    Ensemble.load(tmp_path)
+    assert read == files
+
+
+def test_names_and_weights_are_checked_before_any_file_is_read(tmp_path, monkeypatch):
+    write_model(tmp_path / "a.pt")
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(ConfigError, match="expected weights for the members a, but got one for b"):
+        Ensemble.load(tmp_path, weights={"a": 1, "b": 1})
+    with pytest.raises(ConfigError, match="the weight of 'a' to be a finite number above 0, but got 0"):
+        Ensemble.load(tmp_path, weights={"a": 0})
+    with pytest.raises(ConfigError, match="expected names without '/'"):
+        Ensemble.load({"a/b": tmp_path / "a.pt"})
+
+
+@pytest.mark.usefixtures("fake_framework")
+def test_a_member_that_cannot_be_made_names_its_file(tmp_path):
+    write_model(tmp_path / "a.pt")
+    write_model(tmp_path / "b.pt", bias=-1.0)
+    with pytest.raises(CheckpointError, match=r"model file '.*b.pt' cannot be used: expected a bias of at least 0"):
+        Ensemble.load(tmp_path)
 
 
 @pytest.mark.usefixtures("fake_framework")
@@ -230,6 +277,12 @@ def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="expected a model file or a folder at '.*nowhere', but there is none"):
         Ensemble.load(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match=r"expected model files \(\*.pt\) in the folder .*, but found none"):
+        Ensemble.load(tmp_path)
+    (tmp_path / "config.yml").write_text("")
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(
+        CheckpointError, match=r"model folder .* a run folder of thaw-slump-segmentation: convert it by hand"
+    ):
         Ensemble.load(tmp_path)
     for nothing in ([], {}):
         with pytest.raises(CheckpointError, match="expected at least one model file, but got none"):

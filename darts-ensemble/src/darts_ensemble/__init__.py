@@ -3,6 +3,7 @@
 ==================  ====================================================================================
 `ensemble`          `Ensemble`: load the members, average what they say; itself a `TileModel`
 `averaging`         `RunningAverage`: weighted mean and spread, one array at a time
+`weighting`         names and weights of the members: what they may be
 `sources`           `model_files`: a file, a folder, a list of them, or names and files
 ==================  ====================================================================================
 

@@ -1,5 +1,6 @@
 """Mean and spread of arrays that come one after the other; imports no torch."""
 
+import math
 from typing import Any
 
 
@@ -36,8 +37,16 @@ class RunningAverage:
 
         Args:
             values: Array of the same shape as those before; untouched.
-            weight: Above 0.
+            weight: Above 0, and so small that the sum of all weights is finite.
+
+        Raises:
+            ValueError: `weight` is no such number.
         """
+        if not (weight > 0 and math.isfinite(self._weight + weight)):
+            raise ValueError(
+                f"expected a weight above 0 and weights whose sum is finite, but got {weight} after a sum of "
+                f"{self._weight}: divide all weights by the largest"
+            )
         values = values.astype("float64")
         if self._mean is None:
             self._mean, self._squares = values * 0, values * 0 if self._with_std else None
@@ -48,9 +57,24 @@ class RunningAverage:
             self._squares = self._squares + weight * difference * (values - self._mean)
 
     def mean(self) -> Any:
-        """Return Σ w·x / Σ w, float32."""
+        """Return Σ w·x / Σ w, float32.
+
+        Raises:
+            ValueError: No array was added.
+        """
+        if self._mean is None:
+            raise ValueError("expected at least one array to average, but got none: add one first")
         return self._mean.astype("float32")
 
     def std(self) -> Any:
-        """Return √(Σ w·(x − mean)² / Σ w), float32: the spread of the members themselves, not an estimate for others."""
+        """Return √(Σ w·(x − mean)² / Σ w), float32: the spread of the members themselves, not an estimate for others.
+
+        Raises:
+            ValueError: No array was added, or it was not said that `std` would be asked for.
+        """
+        if self._squares is None:
+            raise ValueError(
+                "expected RunningAverage(with_std=True) and at least one array, but got "
+                f"with_std={self._with_std} and {'no' if self._mean is None else 'an'} array: correct what is amiss"
+            )
         return ((self._squares / self._weight) ** 0.5).astype("float32")

@@ -1,7 +1,7 @@
 """Many models, one probability."""
 
-import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -9,8 +9,9 @@ import xarray as xr
 
 from darts_ensemble.averaging import RunningAverage
 from darts_ensemble.sources import Source, model_files
+from darts_ensemble.weighting import check_member_names, checked_weights, relative_weights
 from darts_utils.errors import ConfigError
-from darts_utils.inference.checkpoint import read_framework
+from darts_utils.inference.checkpoint import naming_file, read_checkpoint
 from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig
 from darts_utils.inference.requirements import require_model_inputs
 from darts_utils.models import TileModel, model_class
@@ -32,15 +33,9 @@ class Ensemble:
     def __init__(
         self, members: Mapping[str, TileModel], *, weights: Mapping[str, float] | None = None, name: str = "ensemble"
     ) -> None:
-        if not members:
-            raise ConfigError("expected at least one member of the ensemble, but got none")
-        unusable = [member for member in members if not member or "/" in member]
-        if unusable:
-            raise ConfigError(
-                f"expected names without '/' for the members of an ensemble, but got {unusable}: rename them"
-            )
+        check_member_names(members)
         self._members = MappingProxyType(dict(members))
-        self._weights = dict.fromkeys(members, 1.0) if weights is None else _checked(weights, members)
+        self._weights = checked_weights(weights, members)
         self._name = name
 
     @classmethod
@@ -71,10 +66,10 @@ class Ensemble:
             ConfigError: Names or weights do not fit.
             DeviceError: A named device is not there.
         """
-        members = {
-            member: model_class(read_framework(path)).load(path, device=device, name=member)
-            for member, path in model_files(source).items()
-        }
+        files = model_files(source)
+        check_member_names(files)  # before networks are loaded
+        checked_weights(weights, files)
+        members = {member: _load_member(path, name=member, device=device) for member, path in files.items()}
         return cls(members, weights=weights, name="ensemble" if name is None else name)
 
     @property
@@ -122,6 +117,7 @@ class Ensemble:
 
         Raises:
             MissingVariableError: The tile lacks a variable; names the member that needs it, before any work is done.
+            ConfigError: The options do not fit a member; names it, before any work is done.
         """
         return self.inference_batched([tile], options=options, keep_members=keep_members, keep_std=keep_std)[0]
 
@@ -137,7 +133,7 @@ class Ensemble:
         """Do `inference` for many tiles; within a member the patches of all tiles share the network's batches.
 
         Args:
-            tiles: Tiles of any shape, grid and CRS.
+            tiles: Tiles of any shape, grid and CRS; with none, the options are checked and nothing else.
             options: As for `inference`, for all tiles.
             keep_members: As for `inference`.
             keep_std: As for `inference`.
@@ -145,18 +141,20 @@ class Ensemble:
         Returns:
             The tiles with what `inference` adds, in order.
         """
+        self._check_options(options)
         for tile in tiles:
             for member, model in self._members.items():
                 require_model_inputs(
                     tile, model.required_variables, consumer=f"model {member!r} of ensemble {self._name!r}"
                 )
+        relative = relative_weights(self._weights)
         averages = [RunningAverage(with_std=keep_std) for _ in tiles]
         added: list[dict[str, Any]] = [{} for _ in tiles]
         for member, model in self._members.items():
             for average, more, answer in zip(
                 averages, added, model.inference_batched(tiles, options=options), strict=True
             ):
-                average.add(answer["probabilities"].data, weight=self._weights[member])
+                average.add(answer["probabilities"].data, weight=relative[member])
                 if keep_members:
                     more[f"probabilities-{member}"] = answer["probabilities"].variable
         for average, more in zip(averages, added, strict=True):
@@ -165,29 +163,21 @@ class Ensemble:
                 more["probabilities_std"] = variable("probabilities_std", average.std(), source=self._source())
         return [tile.assign(more) for tile, more in zip(tiles, added, strict=True)]
 
+    def _check_options(self, options: InferenceConfig) -> None:
+        for member, model in self._members.items():
+            try:
+                model.inference_batched([], options=options)  # looks at the options, and has nothing to do
+            except ConfigError as error:
+                raise ConfigError(f"member {member!r} of ensemble {self._name!r}: {error}") from error
+
     def _source(self) -> str:
         if len(set(self._weights.values())) == 1:
             return f"mean of {', '.join(self._members)}"
         return f"weighted mean of {', '.join(f'{member} ({weight:g})' for member, weight in self._weights.items())}"
 
 
-def _checked(weights: Mapping[str, float], members: Mapping[str, TileModel]) -> dict[str, float]:
-    known = ", ".join(members)
-    unknown = [member for member in weights if member not in members]
-    if unknown:
-        raise ConfigError(
-            f"expected weights for the members {known}, but got one for {', '.join(unknown)}: correct the name"
-        )
-    absent = [member for member in members if member not in weights]
-    if absent:
-        raise ConfigError(f"expected a weight for each of {known}, but {', '.join(absent)} has none: name it")
-    for member, weight in weights.items():
-        if (
-            isinstance(weight, bool)
-            or not isinstance(weight, int | float)
-            or not (weight > 0 and math.isfinite(weight))
-        ):
-            raise ConfigError(
-                f"expected the weight of {member!r} to be a number above 0, but got {weight!r}: leave a member out to ignore it"
-            )
-    return {member: float(weights[member]) for member in members}
+def _load_member(path: Path, *, name: str, device: str) -> TileModel:
+    checkpoint = read_checkpoint(path)
+    make = model_class(checkpoint.framework)
+    with naming_file(path):
+        return make(checkpoint, name=name, device=device)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from darts_utils.errors import CheckpointError, ConfigError
+from darts_utils.inference.legacy import refuse_legacy_folder
 
 StrPath = str | os.PathLike[str]
 Source = StrPath | Sequence[StrPath] | Mapping[str, StrPath]
@@ -51,6 +52,7 @@ def _files_at(place: Path) -> list[Path]:
         return [place]
     found = sorted(path for path in place.glob(f"*{SUFFIX}") if path.is_file() and not path.name.startswith("."))
     if not found:
+        refuse_legacy_folder(place)
         raise CheckpointError(
             f"expected model files (*{SUFFIX}) in the folder '{place}', but found none: check the path"
         )
