@@ -7,15 +7,12 @@ carry in ``config["model_framework"]``. A new framework plugs in by installing i
 import importlib.metadata
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import xarray as xr
 
 from darts_utils.errors import UnknownFrameworkError
 from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig
-
-if TYPE_CHECKING:
-    from darts_utils.inference.checkpoint import Checkpoint
 
 MODEL_GROUP = "darts.models"
 """Entry-point group of model classes."""
@@ -66,11 +63,12 @@ class TileModel(Protocol):
 class ModelClass(Protocol):
     """What an entry point of ``darts.models`` leads to: a class that makes a `TileModel` of a checkpoint in memory."""
 
-    def __call__(self, checkpoint: "Checkpoint", /, *, name: str, device: str = "auto") -> TileModel:
+    def __call__(self, checkpoint: Any, /, *, name: str, device: str = "auto") -> TileModel:
         """Make the model.
 
         Args:
-            checkpoint: Config and weights, of the framework that the entry point is named after.
+            checkpoint: A `darts_utils.inference.Checkpoint`, whose type would import torch; of the framework that the
+                entry point is named after.
             name: Name of the model.
             device: ``"auto"`` may fall back to the CPU, a named device never does.
 
