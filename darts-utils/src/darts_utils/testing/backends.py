@@ -1,5 +1,6 @@
 """The array backends that every verb must run on."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ def read_only(tile: xr.Dataset) -> xr.Dataset:
         values.flags.writeable = False
         return array.copy(data=values)
 
-    return tile.map(frozen, keep_attrs=True)
+    return tile.map(frozen, keep_attrs=True).assign_attrs(copy.deepcopy(tile.attrs))
 
 
 BACKENDS = (
