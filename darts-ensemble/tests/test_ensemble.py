@@ -113,7 +113,11 @@ def test_an_ensemble_is_a_tile_model_and_can_be_a_member(members):
 def test_contract(members):
     ensemble = Ensemble(members)
     result = assert_verb_contract(
-        ensemble.inference, tile_of(), adds=["probabilities"], needs=[*FULL, "valid_data_mask"]
+        ensemble.inference,
+        tile_of(),
+        adds=["probabilities"],
+        needs=[*FULL, "valid_data_mask"],
+        nodata_where="valid_data_mask",
     )
     assert result.probabilities.attrs["source"] == "mean of full, optical"
     assert_verb_contract(
@@ -121,6 +125,7 @@ def test_contract(members):
         tile_of(),
         adds=["probabilities", "probabilities-full", "probabilities-optical", "probabilities_std"],
         needs=FULL,
+        nodata_where="valid_data_mask",
     )
 
 

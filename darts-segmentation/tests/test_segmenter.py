@@ -99,7 +99,11 @@ def test_the_name_can_be_chosen(model_file):
 
 def test_contract(model):
     result = assert_verb_contract(
-        model.inference, tile_of((80, 70)), adds=["probabilities"], needs=[*INPUTS, "valid_data_mask"]
+        model.inference,
+        tile_of((80, 70)),
+        adds=["probabilities"],
+        needs=[*INPUTS, "valid_data_mask"],
+        nodata_where="valid_data_mask",
     )
     assert result.probabilities.std() > 0.05
     assert result.probabilities.attrs["source"] == "segmentation model 'full'"
