@@ -7,14 +7,20 @@ and `missing_products` all read it.
 ==================  ==========================================================================================
 `exporting`         `export_tile`, `missing_products`: order, completeness, the STAC item as the last file
 `products`          the table of products
+`contents`          what the files of one export share: the tile, its grid, its objects
 `rasters`           cloud-optimised GeoTIFFs
 `vectors`           `segments_of`, `extent_of`: tables of polygons with area, perimeter and statistics
 `vector_files`      GeoPackage and GeoParquet
 `polygons`          objects and their outlines
+`statistics`        probabilities within objects
 `ellipsoid`         true areas and lengths
 `thumbnails`        RGB pictures with the outlines of the objects
 `metadata`          STAC items
+`footprints`        outlines of grids on the globe
+`config`            `ExportConfig`: every default
+`options`           options of a run, as JSON keeps them
 `naming`            tile ids that are safe as folder names
+`tags` `text`       attributes and text that every format can hold
 ==================  ==========================================================================================
 """
 
