@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from darts_export import ExportConfig, export_tile, missing_products
+from darts_utils.errors import OutputError
 
 DEFAULT = ExportConfig.products
 
@@ -91,6 +92,8 @@ def test_an_item_that_is_a_folder(tile: xr.Dataset, tmp_path: Path) -> None:
     written["stac"].mkdir()
     assert missing_products(written["stac"].parent, ["binarized", "stac"]) == ("binarized", "stac")
     assert missing_products(written["stac"].parent, ["binarized"]) == ("binarized",)
+    with pytest.raises(OutputError, match=r"cannot replace '.*example-0\.json' .*: choose another folder"):
+        export_tile(tile, tmp_path, products=["binarized", "stac"])
 
 
 def test_an_item_that_may_not_be_read(tile: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ def test_contract() -> None:
 def test_contract_with_members() -> None:
     names = ["probabilities", "probabilities-full", "probabilities-optical", "valid_data_mask"]
     assert_verb_contract(
-        partial(postprocess, mask="valid", keep_members=True, edge_objects="keep"),
+        partial(postprocess, mask="valid", radius_px=1, edge_px=2, keep_members=True, edge_objects="keep"),
         example_tile(names),
         adds={
             *ADDED,
