@@ -67,7 +67,7 @@ REFUSED: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], type[Exception], st
     "date without zeros": (
         _stated(date="2021-8-1"),
         TileContractError,
-        r"attrs\['date'\] .* must be like '2021-08-21'",
+        r"attrs\['date'\] .*: expected a date like 2021-08-21",
     ),
     "date without dashes": (_stated(date="20210801"), TileContractError, r"attrs\['date'\] .* must be like"),
     "date of a week": (_stated(date="2021-W33-6"), TileContractError, r"attrs\['date'\] .* must be like"),

@@ -20,6 +20,7 @@ from darts_export.contents import SOFTWARE, Asset, Contents
 from darts_export.footprints import footprint_of
 from darts_export.rasters import Band
 from darts_export.text import stated
+from darts_utils.dates import UNKNOWN_DATE, parse_date
 from darts_utils.errors import TileContractError
 from darts_utils.grids import tile_id
 from darts_utils.variables import OPTICAL_BANDS
@@ -30,7 +31,7 @@ _CONSTELLATIONS = {"planetscope": "planetscope", "sentinel2": "sentinel-2"}
 
 _HIGHEST_SUN_DEG = {"sun_azimuth_deg": 360, "sun_elevation_deg": 90}
 
-_UNKNOWN_DATE = (dt.datetime(1900, 1, 1, tzinfo=dt.UTC), dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
+_UNKNOWN_SPAN = (dt.datetime(1900, 1, 1, tzinfo=dt.UTC), dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
 
 
 def item_of(contents: Contents) -> pystac.Item:
@@ -85,22 +86,15 @@ def acquisition_times(tile: xr.Dataset) -> tuple[dt.datetime | None, dt.datetime
         TileContractError: It is neither a date nor ``"unknown"``.
     """
     date = stated(tile, "date")
-    if date == "unknown":
-        return None, *_UNKNOWN_DATE
-    day = _midnight(date)
-    if day is None:
-        raise TileContractError(
-            f"attrs['date'] of tile {tile_id(tile)!r} must be like '2021-08-21', or 'unknown', but got {date!r}: correct it"
-        )
-    return day, day, day + dt.timedelta(days=1, seconds=-1)
-
-
-def _midnight(date: str) -> dt.datetime | None:
+    if date == UNKNOWN_DATE:
+        return None, *_UNKNOWN_SPAN
     try:
-        day = dt.date.fromisoformat(date)
-    except ValueError:
-        return None
-    return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC) if day.isoformat() == date else None  # not 20210821
+        day = dt.datetime.combine(parse_date(date), dt.time(), tzinfo=dt.UTC)
+    except ValueError as error:
+        raise TileContractError(
+            f"attrs['date'] of tile {tile_id(tile)!r}: {error}, or write {UNKNOWN_DATE!r}"
+        ) from error
+    return day, day, day + dt.timedelta(days=1, seconds=-1)
 
 
 def _properties(contents: Contents) -> dict[str, Any]:
