@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_preprocessing import calculate_relative_elevation, calculate_slope
-from darts_preprocessing.relative_elevation import neighbourhood, radius_px
+from darts_preprocessing.relative_elevation import looks_at_gaps, neighbourhood, radius_px
 from darts_utils.errors import TileContractError
 from darts_utils.grids import geobox_of, resolution_m
 from darts_utils.synthetic import synthetic_scene
@@ -81,6 +81,14 @@ def test_radius_is_rounded_up():
     assert neighbourhood(outer_px=2, inner_px=1)[2, 2] == 0
 
 
+@pytest.mark.parametrize(
+    "resolution", [10.0, np.nextafter(10, 0), np.nextafter(10, 20), (510_000.1 - 500_000.1) / 1000]
+)
+def test_the_last_digit_of_the_pixel_size_does_not_change_the_radius(resolution):
+    assert radius_px(100.0, resolution_m=float(resolution)) == 10
+    assert radius_px(100.1, resolution_m=float(resolution)) == 11
+
+
 @pytest.mark.parametrize(("outer", "inner"), [(30.0, 30.0), (30.0, 60.0)])
 def test_radii_that_leave_nothing_are_refused(outer, inner):
     with pytest.raises(ValueError, match="inner radius below the outer one, but got"):
@@ -91,6 +99,19 @@ def test_radii_that_leave_nothing_are_refused(outer, inner):
 def test_a_radius_that_is_none_is_refused(radius):
     with pytest.raises(ValueError, match="radius of at least 0 m, but got"):
         calculate_relative_elevation(TILE, outer_radius_m=radius)
+
+
+def test_pixels_that_look_at_gaps_are_those_whose_footprint_meets_one():
+    known = np.random.default_rng(0).random((25, 30)) > 0.01
+    for footprint in (neighbourhood(outer_px=4), neighbourhood(outer_px=5, inner_px=2)):
+        radius = footprint.shape[0] // 2
+        expected = np.zeros(known.shape, bool)
+        for row, column in np.argwhere(~known):
+            for dy, dx in np.argwhere(footprint) - radius:
+                if 0 <= row + dy < known.shape[0] and 0 <= column + dx < known.shape[1]:
+                    expected[row + dy, column + dx] = True
+        np.testing.assert_array_equal(looks_at_gaps(known, footprint), expected)
+        assert not looks_at_gaps(known | True, footprint).any()
 
 
 def test_a_tilted_plane_has_its_slope_and_no_relative_elevation():

@@ -12,20 +12,38 @@ from darts_utils.device import array_namespace, computed, scipy_namespace
 from darts_utils.grids import resolution_m
 from darts_utils.tiles import require_variables, variable
 
+_ROUNDING_PX = 1e-6
+"""A radius this little above a whole number of pixels is that number: the pixel size has rounding errors."""
+
+
+def check_radii(*, outer_radius_m: float, inner_radius_m: float) -> None:
+    """Raise if the radii of a neighbourhood make no sense.
+
+    Raises:
+        ValueError: A radius is negative or not finite, or the inner one is not smaller than the outer one.
+    """
+    for radius_m in (outer_radius_m, inner_radius_m):
+        if not (math.isfinite(radius_m) and radius_m >= 0):
+            raise ValueError(f"expected a radius of at least 0 m, but got {radius_m}")
+    if inner_radius_m >= outer_radius_m and inner_radius_m > 0:
+        raise ValueError(
+            f"expected an inner radius below the outer one, but got {inner_radius_m:g} m and {outer_radius_m:g} m"
+        )
+
 
 def radius_px(radius_m: float, *, resolution_m: float) -> int:
     """Radius in pixels, rounded up.
 
-    Raises:
-        ValueError: The radius is negative or not finite.
-
     Examples:
-        >>> radius_px(100, resolution_m=3.0)
-        34
+        >>> radius_px(100, resolution_m=3.0), radius_px(100, resolution_m=9.999999999999998)
+        (34, 10)
     """
-    if not (math.isfinite(radius_m) and radius_m >= 0):
-        raise ValueError(f"expected a radius of at least 0 m, but got {radius_m}")
-    return math.ceil(radius_m / resolution_m)
+    return math.ceil(radius_m / resolution_m - _ROUNDING_PX)
+
+
+def reach_px(outer_radius_m: float, *, resolution_m: float) -> int:
+    """How far features of an elevation model look beyond a pixel: the radius, and one more for the slope."""
+    return radius_px(outer_radius_m, resolution_m=resolution_m) + 1
 
 
 def neighbourhood(*, outer_px: int, inner_px: int = 0) -> NDArray[np.float64]:
@@ -49,6 +67,12 @@ def neighbourhood(*, outer_px: int, inner_px: int = 0) -> NDArray[np.float64]:
     return ((squared <= outer_px**2) & (squared >= inner_px**2)).astype("float64")
 
 
+def footprint_of(outer_radius_m: float, inner_radius_m: float, *, resolution_m: float) -> NDArray[np.float64]:
+    """Footprint of the neighbourhood between two radii in metres, see `neighbourhood`."""
+    outer_px, inner_px = (radius_px(radius, resolution_m=resolution_m) for radius in (outer_radius_m, inner_radius_m))
+    return neighbourhood(outer_px=outer_px, inner_px=inner_px)
+
+
 def calculate_relative_elevation(
     tile: xr.Dataset,
     *,
@@ -68,7 +92,7 @@ def calculate_relative_elevation(
 
     Raises:
         MissingVariableError: The tile has no ``dem``.
-        ValueError: A radius is negative, or the inner one is not smaller than the outer one.
+        ValueError: A radius is negative or not finite, or the inner one is not smaller than the outer one.
         TileContractError: The tile's CRS is not projected in metres, or its pixels are not square.
 
     Notes:
@@ -79,10 +103,8 @@ def calculate_relative_elevation(
         Weiss 2001, Topographic position and landforms analysis, ESRI user conference.
     """
     require_variables(tile, ["dem"], consumer="calculate_relative_elevation", hint="align an elevation model first")
-    step_m = resolution_m(tile)
-    footprint = neighbourhood(
-        outer_px=radius_px(outer_radius_m, resolution_m=step_m), inner_px=radius_px(inner_radius_m, resolution_m=step_m)
-    )
+    check_radii(outer_radius_m=outer_radius_m, inner_radius_m=inner_radius_m)
+    footprint = footprint_of(outer_radius_m, inner_radius_m, resolution_m=resolution_m(tile))
     values = relative_to_mean(computed(tile["dem"].data), footprint)
     source = f"dem, mean within {outer_radius_m:g} m" + (f" beyond {inner_radius_m:g} m" if inner_radius_m else "")
     return tile.assign(relative_elevation=variable("relative_elevation", values, source=source))
@@ -106,3 +128,13 @@ def relative_to_mean(dem: NDArray[np.float32], footprint: NDArray[np.float64]) -
     counts = xp.rint(signal.fftconvolve(finite.astype("float64"), kernel, mode="same"))
     known = finite & (counts > 0)
     return xp.where(known, heights - sums / xp.maximum(counts, 1), xp.nan).astype("float32")  # type: ignore[no-any-return]
+
+
+def looks_at_gaps(known: NDArray[np.bool_], footprint: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """``(y, x)`` True where a pixel under the footprint is not known; pixels beyond the array count as known."""
+    if bool(known.all()):
+        return known & False
+    xp = array_namespace(known)
+    signal = scipy_namespace("signal", known)
+    gaps = signal.fftconvolve((~known).astype("float64"), xp.asarray(footprint), mode="same")
+    return gaps > 0.5  # type: ignore[no-any-return]
