@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from darts_preprocessing import derive_masks
+from darts_preprocessing import derive_masks, harmonize_reflectance, preprocess
 from darts_utils.errors import MissingVariableError
 from darts_utils.testing import assert_verb_contract, example_tile
 from darts_utils.variables import OPTICAL_BANDS
@@ -66,6 +66,8 @@ SCL_EXPECTED = {
     9: (True, False),
     10: (True, False),
     11: (True, False),
+    12: (False, False),
+    255: (False, False),
 }
 
 
@@ -80,6 +82,31 @@ def test_without_a_sensor_mask_quality_is_validity():
     tile = derive_masks(example_tile(OPTICAL_BANDS))
     assert tile.attrs["quality_source"] == "none"
     assert tile.quality_data_mask.values.all()
+
+
+def test_a_zero_of_harmonised_bands_is_no_reason_to_be_invalid():
+    """Dark pixels of Sentinel-2 become 0: what they are is known from the mask alone."""
+    dark = {name: SENTINEL[name].assign_attrs(reflectance_offset=-0.1) for name in OPTICAL_BANDS}
+    dark["blue"] = dark["blue"].copy(data=np.full(dark["blue"].shape, 900, "uint16"))
+    raw = with_codes(SENTINEL.assign(dark), s2_scl=[4, 0, 8]).assign()
+    raw = raw.assign(s2_scl=raw.s2_scl.copy(data=np.maximum(raw.s2_scl.values, [[4, 0, 4] + [4] * 37])))
+    once = derive_masks(raw)
+    harmonised = harmonize_reflectance(raw)
+    assert (harmonised.blue.values == 0).all()
+    again = derive_masks(harmonised)
+    for name in ("valid_data_mask", "quality_data_mask"):
+        np.testing.assert_array_equal(again[name].values, once[name].values)
+        np.testing.assert_array_equal(harmonised[name].values, once[name].values)
+    assert once.valid_data_mask.values.sum() == once.valid_data_mask.size - 32
+
+
+@pytest.mark.parametrize("verb", [derive_masks, harmonize_reflectance, preprocess])
+def test_harmonised_bands_without_their_mask_are_refused(verb):
+    harmonised = harmonize_reflectance(SENTINEL).drop_vars(["valid_data_mask", "quality_data_mask"])
+    with pytest.raises(
+        MissingVariableError, match="derive_masks needs 'valid_data_mask'.*keep the mask of harmonised bands"
+    ):
+        verb(harmonised)
 
 
 @pytest.mark.parametrize("band", OPTICAL_BANDS)

@@ -46,10 +46,19 @@ def test_invalid_pixels_are_zero_and_twice_is_once():
     assert harmonize_reflectance(once).identical(once)
 
 
-def test_masks_are_derived_where_they_are_absent():
+def test_masks_are_derived_where_they_are_absent_and_kept():
     raw = example_tile([*OPTICAL_BANDS, "s2_scl"])
-    result = harmonize_reflectance(raw)
-    assert set(result.data_vars) == set(raw.data_vars)
+    result = assert_verb_contract(
+        harmonize_reflectance,
+        raw,
+        adds={"valid_data_mask", "quality_data_mask"},
+        changes=OPTICAL_BANDS,
+        needs=OPTICAL_BANDS,
+    )
+    assert result.attrs["quality_source"] == "s2_scl"
+    for name in ("valid_data_mask", "quality_data_mask"):
+        assert result[name].identical(TILE[name])
+    assert harmonize_reflectance(result).identical(result)
     np.testing.assert_array_equal(result.red.values, harmonize_reflectance(TILE).red.values)
 
 

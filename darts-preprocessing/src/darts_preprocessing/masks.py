@@ -1,6 +1,7 @@
 """From the sensors' masks to the two masks of the contract: where there are data, and where they are good."""
 
-import numpy as np
+from typing import Any
+
 import xarray as xr
 
 from darts_utils.batching import batched
@@ -12,9 +13,13 @@ _UDM2_BAD_BITS = 0b111110
 """Snow, shadow, light haze, heavy haze, cloud (bands 2 to 6); bit 0 is "clear". Confidence is never read."""
 _UDM1_BLACKFILL = 0b0000001
 _UDM1_SUSPECT = 0b1111110
-_SCL_MISSING = (0,)
-_SCL_BAD = (1, 3, 8, 9, 10, 11)
-"""Saturated, cloud shadow, cloud medium and high, cirrus, snow."""
+_SCL_LARGEST = 11
+"""0 is "no data", and codes above this one are none."""
+_SCL_GOOD = (2, 4, 5, 6, 7)
+"""Dark area, vegetation, bare, water, unclassified; the others are saturation, shadow, clouds, cirrus and snow."""
+
+HARMONIZED_ATTRS = {"ancillary_variables": "valid_data_mask"}
+"""Attribute (CF) of a band whose zeros may be reflectances: where it holds data is said by ``valid_data_mask`` alone."""
 
 
 def derive_masks(tile: xr.Dataset) -> xr.Dataset:
@@ -22,7 +27,8 @@ def derive_masks(tile: xr.Dataset) -> xr.Dataset:
 
     Args:
         tile: Raw tile with
-            ``blue``, ``green``, ``red``, ``nir``  (y, x) uint16: DN, 0 where the sensor saw nothing.
+            ``blue``, ``green``, ``red``, ``nir``  (y, x) uint16: DN, 0 where the sensor saw nothing; or harmonised bands with
+            the ``valid_data_mask`` that belongs to them, because their zeros may be reflectances.
             ``planet_udm2`` and ``planet_udm1``, or ``s2_scl``  (y, x) uint8, or none of them.
 
     Returns:
@@ -33,7 +39,8 @@ def derive_masks(tile: xr.Dataset) -> xr.Dataset:
         quality equals validity.
 
     Raises:
-        MissingVariableError: A band is missing, or a Planet tile has one of its two masks only.
+        MissingVariableError: A band is missing, a Planet tile has one of its two masks only, or the bands are harmonised and
+            ``valid_data_mask`` is missing.
 
     Notes:
         A cloud bit in the old mask (``planet_udm1`` bit 1) means cloud, not missing data.
@@ -42,11 +49,7 @@ def derive_masks(tile: xr.Dataset) -> xr.Dataset:
         Planet, "Usable Data Masks", UDM 2.1; ESA, Sentinel-2 L2A Scene Classification.
     """
     require_variables(tile, OPTICAL_BANDS, consumer="derive_masks", hint="load all four bands")
-    bands = [computed(tile[name].data) for name in OPTICAL_BANDS]
-    xp = array_namespace(*bands)
-    valid = bands[0] != 0
-    for band in bands[1:]:
-        valid &= band != 0
+    valid = _with_data(tile)
     if "planet_udm2" in tile or "planet_udm1" in tile:
         names = ("planet_udm2", "planet_udm1")
         require_variables(tile, names, consumer="derive_masks", hint="load both from the scene's *_udm2.tif")
@@ -56,8 +59,9 @@ def derive_masks(tile: xr.Dataset) -> xr.Dataset:
         source = "planet_udm2"
     elif "s2_scl" in tile:
         scl = computed(tile["s2_scl"].data)
-        valid &= ~xp.isin(scl, xp.asarray(_SCL_MISSING, dtype=scl.dtype))
-        quality = valid & ~xp.isin(scl, xp.asarray(_SCL_BAD, dtype=scl.dtype))
+        xp = array_namespace(scl)
+        valid &= (scl > 0) & (scl <= _SCL_LARGEST)
+        quality = valid & xp.isin(scl, xp.asarray(_SCL_GOOD, dtype=scl.dtype))
         source = "s2_scl"
     else:
         quality, source = valid.copy(), "none"
@@ -71,6 +75,13 @@ def derive_masks(tile: xr.Dataset) -> xr.Dataset:
 derive_masks_batched = batched(derive_masks)
 
 
-def share_percent(mask: np.ndarray) -> float:
-    """Share of True in a mask, in percent."""
-    return 100.0 * float(mask.mean())
+def _with_data(tile: xr.Dataset) -> Any:
+    """True where all bands hold data; a new array."""
+    if any(tile[name].attrs.items() >= HARMONIZED_ATTRS.items() for name in OPTICAL_BANDS):
+        hint = "keep the mask of harmonised bands, whose zeros may be reflectances, or start from the raw tile"
+        require_variables(tile, ["valid_data_mask"], consumer="derive_masks", hint=hint)
+        return computed(tile["valid_data_mask"].data).copy()
+    valid = computed(tile[OPTICAL_BANDS[0]].data) != 0
+    for name in OPTICAL_BANDS[1:]:
+        valid &= computed(tile[name].data) != 0
+    return valid

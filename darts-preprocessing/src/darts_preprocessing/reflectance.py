@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from darts_preprocessing.masks import derive_masks
+from darts_preprocessing.masks import HARMONIZED_ATTRS, derive_masks
 from darts_utils.batching import batched
 from darts_utils.device import array_namespace, computed
 from darts_utils.errors import TileContractError
@@ -24,19 +24,20 @@ def harmonize_reflectance(tile: xr.Dataset) -> xr.Dataset:
         tile: Raw tile with
             ``blue``, ``green``, ``red``, ``nir``  (y, x) uint16: DN, with the attributes ``reflectance_scale`` and
             ``reflectance_offset`` (reflectance = DN · scale + offset).
-            ``valid_data_mask``  (y, x) bool; derived from the sensor's mask if absent.
+            ``valid_data_mask``  (y, x) bool; where it is absent, both masks are derived, see `derive_masks`, and kept.
 
     Returns:
         The tile with the bands replaced: uint16, rounded, clipped at 0 and 65 535, 0 where ``valid_data_mask`` is
-        False. Their attributes say scale 0.0001 and offset 0, so that doing it twice changes nothing.
+        False. Their attributes say scale 0.0001 and offset 0, and name ``valid_data_mask`` as what tells zeros from missing
+        data, so that doing it twice changes nothing.
 
     Raises:
-        MissingVariableError: A band is missing.
+        MissingVariableError: A band is missing, or the bands are harmonised already and ``valid_data_mask`` is missing.
         TileContractError: A band does not say its scale and offset.
     """
     require_variables(tile, OPTICAL_BANDS, consumer="harmonize_reflectance", hint="load all four bands")
     if "valid_data_mask" not in tile:
-        return harmonize_reflectance(derive_masks(tile)).drop_vars(["valid_data_mask", "quality_data_mask"])
+        tile = derive_masks(tile)
     valid = computed(tile["valid_data_mask"].data)
     return tile.assign({name: _harmonized(tile, name, valid) for name in OPTICAL_BANDS})
 
@@ -63,5 +64,5 @@ def _harmonized(
         # float64 keeps every DN exact, and what is exactly between two counts is rounded to even as everywhere in NumPy
         scaled = counts.astype("float64") * (scale * REFLECTANCE_UNIT) + offset * REFLECTANCE_UNIT
         values = xp.where(valid, xp.clip(xp.rint(scaled), 0, _LARGEST), 0).astype("uint16")
-    attrs = {"reflectance_scale": 1 / REFLECTANCE_UNIT, "reflectance_offset": 0.0}
+    attrs = {"reflectance_scale": 1 / REFLECTANCE_UNIT, "reflectance_offset": 0.0, **HARMONIZED_ATTRS}
     return variable(name, values, source=str(band.attrs.get("source", "unknown")), **attrs)
