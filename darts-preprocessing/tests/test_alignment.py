@@ -4,6 +4,7 @@ import subprocess
 import numpy as np
 import pytest
 import rasterio
+import rioxarray
 import xarray as xr
 from affine import Affine
 from hypothesis import given, settings
@@ -11,18 +12,20 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 from darts_preprocessing import align
-from darts_preprocessing.alignment import kernel_scale
+from darts_preprocessing.alignment import kernel_reach_px, kernel_scale
 from darts_preprocessing.loading import load_arcticdem
 from darts_utils.errors import TileContractError
 from darts_utils.grids import coords_of, geobox_of
 from darts_utils.synthetic import synthetic_scene
 from darts_utils.testing import data_dir, example_tile
-from darts_utils.tiles import DIMS
+from darts_utils.tiles import DIMS, variable
 
 SCENE = synthetic_scene(3, shape=(120, 140))
 GRID = geobox_of(SCENE.tile)
 DEM = SCENE.dem.load()
 WHOLE = align(DEM, grid=GRID)
+HOLE = tuple(slice(size // 2 - 4, size // 2 + 4) for size in DEM.dem.shape)
+"""Some pixels in the middle of the elevation model."""
 
 
 @settings(deadline=None, max_examples=20)
@@ -49,14 +52,29 @@ def test_more_of_the_source_changes_nothing():
     np.testing.assert_array_max_ulp(part.dem.values, WHOLE.dem.values, maxulp=2)
 
 
-def test_heights_stay_where_they_are():
-    """No offset: shifted by a tenth of a pixel, the warped terrain fits the true one worse."""
-    truth = synthetic_scene(3, shape=(120, 140), resolution_m=3.0)
-    again = align(truth.dem, grid=GRID.translate_pix(0.1, 0)).dem.values
-    other = align(truth.dem, grid=GRID.translate_pix(-0.1, 0)).dem.values
-    # second-order accuracy: the mean of two opposite shifts is the value in the middle
-    np.testing.assert_allclose((again + other) / 2, WHOLE.dem.values, atol=0.02)
-    assert np.abs(again - WHOLE.dem.values).mean() > 0.005
+@pytest.mark.parametrize(
+    ("source_crs", "source_step", "crs", "step"),
+    [
+        ("EPSG:3413", 2.0, "EPSG:32608", 3.0),
+        ("EPSG:3413", 10.0, "EPSG:32608", 10.0),
+        ("EPSG:4326", 1e-4, "EPSG:32608", 10.0),
+        ("EPSG:32608", 10.0, "EPSG:3413", 3.0),
+    ],
+)
+def test_heights_stay_where_they_are(hills, grid_at, source_crs, source_step, crs, step):
+    """The true surface, moved by hundredths of a pixel, fits no better: least squares over its two slopes."""
+    grid = grid_at(-135.67, 68.05, crs=crs, step=step, shape=(80, 90))
+    metres = source_step * (111_320 if source_crs == "EPSG:4326" else 1)
+    cells = int(2.5 * 90 * step / metres)
+    source = grid_at(-135.67, 68.05, crs=source_crs, step=source_step, shape=(cells, 3 * cells))
+    dem = xr.Dataset(coords=coords_of(source)).assign(dem=variable("dem", hills(source), source="hills"))
+    truth = hills(grid)
+    error = align(dem, grid=grid).dem.values - truth
+    south, east = np.gradient(truth.astype("float64"))
+    slopes = np.stack([south.ravel(), east.ravel(), np.ones(truth.size)], axis=1)
+    (rows, columns, metres_up), *_ = np.linalg.lstsq(slopes, error.ravel(), rcond=None)
+    assert max(abs(rows), abs(columns)) < 0.02
+    assert abs(metres_up) < 0.02
 
 
 def gdalwarp(source, target_grid, folder, *, scale):
@@ -141,6 +159,76 @@ def test_kernel_scale_follows_the_pixel_sizes():
     assert kernel_scale(degrees, GeoBox((9, 9), Affine(1000, 0, 0, 0, -1000, 0), "EPSG:3413")) == pytest.approx(
         0.11132, rel=1e-4
     )
+
+
+def test_kernel_scale_counts_in_metres_whatever_the_unit_of_the_crs():
+    feet = GeoBox((9, 9), Affine(30.0, 0, 0, 0, -30.0, 0), "EPSG:2263")
+    coarse = GeoBox((9, 9), Affine(30.0, 0, 0, 0, -30.0, 0), "EPSG:32618")
+    assert kernel_scale(feet, coarse) == pytest.approx(0.3048, rel=1e-3)
+    assert kernel_reach_px(feet, coarse) == 8
+    assert kernel_reach_px(coarse, feet) == 3
+
+
+@pytest.mark.parametrize("where", ["attrs", "encoding"])
+@pytest.mark.parametrize("name", ["_FillValue", "missing_value", "nodata"])
+def test_fill_values_are_no_heights(where, name):
+    heights = DEM.dem.values.copy()
+    heights[HOLE] = np.nan
+    expected = align(DEM.assign(dem=DEM.dem.copy(data=heights)), grid=GRID).dem
+    heights[HOLE] = -9999
+    filled = DEM.dem.copy(data=heights)
+    getattr(filled, where)[name] = np.float32(-9999)
+    got = align(DEM.assign(dem=filled), grid=GRID).dem
+    np.testing.assert_array_equal(got.values, expected.values)
+    assert got.attrs == expected.attrs  # what the values say now, no attribute must say again
+    assert got.attrs["missing_percent"] > 0
+
+
+def test_infinities_are_no_heights():
+    heights = DEM.dem.values.copy()
+    heights[HOLE] = np.nan
+    expected = align(DEM.assign(dem=DEM.dem.copy(data=heights)), grid=GRID).dem.values
+    assert np.isnan(expected).any()
+    heights[HOLE] = np.inf
+    np.testing.assert_array_equal(align(DEM.assign(dem=DEM.dem.copy(data=heights)), grid=GRID).dem.values, expected)
+
+
+def test_a_dem_that_rioxarray_opened_is_understood(tmp_path, write):
+    heights = DEM.dem.values.copy()
+    heights[HOLE] = np.nan
+    expected = align(DEM.assign(dem=DEM.dem.copy(data=heights)), grid=GRID).dem.values
+    path = write(
+        tmp_path / "dem.tif", geobox_of(DEM), np.where(np.isnan(heights), np.float32(-9999), heights), nodata=-9999
+    )
+    for masked in (False, True):
+        with rioxarray.open_rasterio(path, masked=masked) as opened:
+            dem = opened.squeeze("band", drop=True).to_dataset(name="dem")
+            np.testing.assert_array_equal(align(dem, grid=GRID).dem.values, expected)
+
+
+def test_scale_and_offset_of_floats_are_applied_where_they_still_hold():
+    stored = DEM.dem.copy(data=(DEM.dem.values - 100) * 10).assign_attrs(scale_factor=0.1, add_offset=100.0)
+    got = align(DEM.assign(dem=stored), grid=GRID).dem
+    np.testing.assert_allclose(got.values, WHOLE.dem.values, atol=1e-3)
+    assert {"scale_factor", "add_offset"}.isdisjoint(got.attrs)
+    decoded = DEM.dem.copy()
+    decoded.encoding.update(scale_factor=0.1, add_offset=100.0)
+    np.testing.assert_array_equal(align(DEM.assign(dem=decoded), grid=GRID).dem.values, WHOLE.dem.values)
+
+
+def test_integers_at_their_fill_value_are_missing():
+    grid = GeoBox((40, 40), Affine(30, 0, 500_000, 0, -30, 7_550_000), "EPSG:32608")
+    classes = np.full((40, 40), 120, "uint8")
+    classes[:, 20:] = 255
+    fine = GeoBox((90, 90), Affine(10, 0, 500_100, 0, -10, 7_549_900), "EPSG:32608")
+    for source in (
+        xr.Dataset({"classes": (DIMS, classes, {"_FillValue": 255})}, coords=coords_of(grid)),
+        xr.Dataset({"classes": (DIMS, classes)}, coords=coords_of(grid)),
+    ):
+        told = {} if source.classes.attrs else {"missing": classes == 255}
+        got = align(source, grid=fine, **told).classes
+        assert set(np.unique(got.values)) == {0, 120}
+        assert got.attrs["missing_percent"] == pytest.approx(100 * (got.values == 0).mean(), abs=1e-3)
 
 
 def test_a_source_without_grid_is_refused():
