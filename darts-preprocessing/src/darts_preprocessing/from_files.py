@@ -1,7 +1,7 @@
 """Folder in, tile out."""
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import xarray as xr
@@ -9,14 +9,11 @@ from odc.geo.geobox import GeoBox
 
 from darts_preprocessing.config import PreprocessingConfig
 from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis
-from darts_preprocessing.loading.geotiff import DEFAULT_OFFSET, DEFAULT_SCALE
 from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, preprocess
+from darts_preprocessing.relative_elevation import check_radii, reach_px
 from darts_utils.batching import batched
-from darts_utils.grids import geobox_of
+from darts_utils.grids import coords_of, geobox_of, resolution_m
 from darts_utils.variables import TCVIS_BANDS
-
-_KERNEL_MARGIN_M = 150.0
-"""Read beyond the radius for the resampling kernels of the coarsest rasters (32 m)."""
 
 Auxiliary = xr.Dataset | str | os.PathLike[str]
 
@@ -37,8 +34,11 @@ def load_and_preprocess(
     tcvis: Auxiliary | None = None,
     bands: Mapping[str, int] | None = None,
     sentinel2_offset_dn: int | None = None,
-    reflectance_scale: float = DEFAULT_SCALE,
-    reflectance_offset: float = DEFAULT_OFFSET,
+    reflectance_scale: float | None = None,
+    reflectance_offset: float | None = None,
+    sensor: str | None = None,
+    date: str | None = None,
+    tcvis_release: str | None = None,
     features: Collection[str] | None = None,
     tpi_outer_radius_m: float = PreprocessingConfig.tpi_outer_radius_m,
     tpi_inner_radius_m: float = PreprocessingConfig.tpi_inner_radius_m,
@@ -51,8 +51,11 @@ def load_and_preprocess(
         tcvis: TCVIS raster, or a dataset as `load_tcvis` returns it.
         bands: Number of each band, for a GeoTIFF.
         sentinel2_offset_dn: Count of reflectance 0, for a Sentinel-2 folder.
-        reflectance_scale: For a GeoTIFF: reflectance = count · scale + offset.
+        reflectance_scale: For a GeoTIFF: reflectance = count · scale + offset; None: as the file declares.
         reflectance_offset: For a GeoTIFF.
+        sensor: Sensor of a scene that does not say it, as a GeoTIFF.
+        date: Date ``YYYY-MM-DD`` of a scene that does not say it, as a GeoTIFF.
+        tcvis_release: Release of a TCVIS raster, which does not say it.
         features: Features to make, see `darts_preprocessing.preprocess`.
         tpi_outer_radius_m: Radius of the surroundings in ``relative_elevation``.
         tpi_inner_radius_m: Inner radius of the same.
@@ -62,20 +65,32 @@ def load_and_preprocess(
 
     Raises:
         SceneNotFoundError: A path holds nothing.
-        SceneError: A file is damaged or not what it should be.
-        GridMismatchError: Image and mask of the scene do not share one grid.
+        SceneError: A file is damaged, not what it should be, or does not overlap the scene.
+        GridMismatchError: Image and mask of the scene do not fit.
+        TileContractError: The scene is not projected in metres.
         MissingVariableError: What a feature of `features` is made from is missing.
         ValueError: An option makes no sense.
+
+    Warns:
+        DartsWarning: As `darts_preprocessing.loading.load_scene` and `darts_preprocessing.preprocess` do.
     """
+    check_radii(outer_radius_m=tpi_outer_radius_m, inner_radius_m=tpi_inner_radius_m)
     tile = load_scene(
         path,
         bands=bands,
         sentinel2_offset_dn=sentinel2_offset_dn,
         reflectance_scale=reflectance_scale,
         reflectance_offset=reflectance_offset,
+        sensor=sensor,
+        date=date,
     )
     auxiliary = load_auxiliary(
-        geobox_of(tile), dem=dem, tcvis=tcvis, features=features, tpi_outer_radius_m=tpi_outer_radius_m
+        geobox_of(tile),
+        dem=dem,
+        tcvis=tcvis,
+        tcvis_release=tcvis_release,
+        features=features,
+        tpi_outer_radius_m=tpi_outer_radius_m,
     )
     return preprocess(
         tile,
@@ -95,6 +110,7 @@ def load_auxiliary(
     *,
     dem: Auxiliary | None = None,
     tcvis: Auxiliary | None = None,
+    tcvis_release: str | None = None,
     features: Collection[str] | None = None,
     tpi_outer_radius_m: float = PreprocessingConfig.tpi_outer_radius_m,
 ) -> AuxiliaryRasters:
@@ -104,6 +120,7 @@ def load_auxiliary(
         grid: Grid of the tile.
         dem: ArcticDEM raster, or a dataset, which is passed on.
         tcvis: TCVIS raster, or a dataset, which is passed on.
+        tcvis_release: Release of a TCVIS raster, which does not say it.
         features: Features that will be made; what none of them needs is not read. None: all that can be made.
         tpi_outer_radius_m: Radius of the surroundings in ``relative_elevation``.
 
@@ -113,15 +130,19 @@ def load_auxiliary(
     Raises:
         SceneNotFoundError: A path holds nothing.
         SceneError: A file is damaged, not what it should be, or does not overlap the grid.
+        TileContractError: The grid is not projected in metres.
+        ValueError: The radius makes no sense.
     """
+    check_radii(outer_radius_m=tpi_outer_radius_m, inner_radius_m=0.0)
     wanted = set(FEATURES if features is None else features)
     elevation = trends = None
     if dem is not None and wanted & set(DEM_FEATURES):
-        elevation = _loaded(dem, load_arcticdem, grid, margin_m=tpi_outer_radius_m + _KERNEL_MARGIN_M)
+        elevation = dem if isinstance(dem, xr.Dataset) else _elevation_around(dem, grid, radius_m=tpi_outer_radius_m)
     if tcvis is not None and wanted & set(TCVIS_BANDS):
-        trends = _loaded(tcvis, load_tcvis, grid, margin_m=_KERNEL_MARGIN_M)
+        trends = tcvis if isinstance(tcvis, xr.Dataset) else load_tcvis(tcvis, grid=grid, release=tcvis_release)
     return AuxiliaryRasters(elevation, trends)
 
 
-def _loaded(given: Auxiliary, loader: Callable[..., xr.Dataset], grid: GeoBox, *, margin_m: float) -> xr.Dataset:
-    return given if isinstance(given, xr.Dataset) else loader(given, grid=grid, margin_m=margin_m)
+def _elevation_around(path: str | os.PathLike[str], grid: GeoBox, *, radius_m: float) -> xr.Dataset:
+    step_m = resolution_m(xr.Dataset(coords=coords_of(grid)))
+    return load_arcticdem(path, grid=grid, margin_m=step_m * reach_px(radius_m, resolution_m=step_m))

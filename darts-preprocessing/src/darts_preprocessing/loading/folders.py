@@ -14,6 +14,12 @@ def matching(folder: Path, patterns: Sequence[str]) -> list[Path]:
     return sorted(path for path in found if not path.name.startswith(TEMPORARY_PREFIX))
 
 
+def scene_name(folder: Path) -> str:
+    """Name of a scene's folder, also where its path ends in ``.`` or ``..``."""
+    absolute = folder.absolute()  # keeps the name of a symbolic link, which is the scene's, not its target's
+    return (absolute.resolve() if absolute.name in ("", "..") else absolute).name
+
+
 @overload
 def only_file(folder: Path, patterns: Sequence[str], *, what: str) -> Path: ...
 @overload

@@ -1,6 +1,7 @@
 """PlanetScope scenes and orthotiles: surface reflectance, usable data mask, metadata."""
 
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -8,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from darts_preprocessing.loading.folders import only_file
-from darts_preprocessing.loading.geotiff import DEFAULT_OFFSET, DEFAULT_SCALE, optical_tile
+from darts_preprocessing.loading.dates import date_of_name
+from darts_preprocessing.loading.folders import only_file, scene_name
+from darts_preprocessing.loading.geotiff import DEFAULT_OFFSET, DEFAULT_SCALE, optical_tile, reflectance_scaling
 from darts_preprocessing.loading.rasters import read_bands
 from darts_utils.errors import SceneError
 from darts_utils.grids import check_same_grid
@@ -17,10 +19,13 @@ from darts_utils.tiles import variable
 
 REFLECTANCE_PATTERNS = ("*_SR.tif", "*_SR_clip.tif")
 MASK_PATTERNS = ("*_udm2.tif", "*_udm2_clip.tif")
+NAMES = (
+    re.compile(r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)_\d{6}(_\d\d)?_[0-9a-zA-Z]{4}"),
+    re.compile(r"\d+_\d+_(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)_[0-9a-zA-Z]{4}"),
+)
+"""Names of the folders of scenes and of orthotiles."""
 _METADATA_PATTERNS = ("*_metadata.json",)
 _UDM2_BANDS = 8
-_SCENE = re.compile(r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)_\d{6}(_\d\d)?_[0-9a-zA-Z]{4}")
-_ORTHOTILE = re.compile(r"\d+_\d+_(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)_[0-9a-zA-Z]{4}")
 
 
 def load_planet_scene(folder: str | os.PathLike[str]) -> xr.Dataset:
@@ -37,21 +42,27 @@ def load_planet_scene(folder: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises:
         SceneNotFoundError: The folder, the image or the mask is missing.
-        SceneError: A file is damaged or another product, the two grids differ, or there are no data.
+        SceneError: A file is damaged or another product, or there are no data.
+        GridMismatchError: Image and mask do not share one grid.
 
     References:
         Planet Imagery Product Specification, "Usable Data Mask" (UDM 2.1).
     """
     folder = Path(folder)
+    name = scene_name(folder)
     image = only_file(folder, REFLECTANCE_PATTERNS, what="a PlanetScope surface reflectance image")
     mask = only_file(folder, MASK_PATTERNS, what="the scene's usable data mask")
-    values, grid = read_bands(image, (1, 2, 3, 4), dtype="uint16", expected_count=4)
-    masks, mask_grid = read_bands(mask, range(1, _UDM2_BANDS + 1), dtype="uint8", expected_count=_UDM2_BANDS)
-    check_same_grid(grid, mask_grid, first_name=f"'{image}'", second_name=f"'{mask}'")
-    attrs = {"tile_id": folder.name, "sensor": "planetscope", "date": _date(folder.name), **_sun(folder)}
-    tile = optical_tile(
-        values, grid, path=image, attrs=attrs, reflectance_scale=DEFAULT_SCALE, reflectance_offset=DEFAULT_OFFSET
+    read = read_bands(image, (1, 2, 3, 4), dtype="uint16", expected_count=4)
+    masks, mask_grid, *_ = read_bands(
+        mask, range(1, _UDM2_BANDS + 1), dtype="uint8", expected_count=_UDM2_BANDS, keep_nodata=True
     )
+    check_same_grid(read.grid, mask_grid, first_name=f"'{image}'", second_name=f"'{mask}'")
+    attrs = {"tile_id": name, "sensor": "planetscope", "date": date_of_name(name, *NAMES), **_sun(folder)}
+    scalings = [
+        reflectance_scaling(declared, scale=DEFAULT_SCALE, offset=DEFAULT_OFFSET, path=image)
+        for declared in read.scalings
+    ]
+    tile = optical_tile(read, path=image, attrs=attrs, scalings=scalings)
     bits = np.zeros(masks.shape[1:], "uint8")
     for bit in range(6):
         bits |= (masks[bit] != 0).astype("uint8") << bit
@@ -61,23 +72,21 @@ def load_planet_scene(folder: str | os.PathLike[str]) -> xr.Dataset:
     )
 
 
-def _date(name: str) -> str:
-    match = _SCENE.fullmatch(name) or _ORTHOTILE.fullmatch(name)
-    return f"{match['year']}-{match['month']}-{match['day']}" if match is not None else "unknown"
-
-
 def _sun(folder: Path) -> dict[str, float]:
     path = only_file(folder, _METADATA_PATTERNS, what="metadata", optional=True)
     if path is None:
         return {}
     try:
         properties = json.loads(path.read_text())["properties"]
-        return {
-            "sun_azimuth_deg": float(properties["sun_azimuth"]),
-            "sun_elevation_deg": float(properties["sun_elevation"]),
-        }
+        azimuth, elevation = float(properties["sun_azimuth"]), float(properties["sun_elevation"])
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise SceneError(
             f"cannot read sun angles from '{path}' ({type(error).__name__}: {error}): expected JSON with properties.sun_azimuth "
             "and .sun_elevation; download it again or remove it"
         ) from error
+    if not (math.isfinite(azimuth) and -90 <= elevation <= 90):
+        raise SceneError(
+            f"'{path}' must hold a finite sun_azimuth and a sun_elevation of -90 to 90 degrees, but has {azimuth:g} and "
+            f"{elevation:g}: download it again or remove it"
+        )
+    return {"sun_azimuth_deg": azimuth, "sun_elevation_deg": elevation}

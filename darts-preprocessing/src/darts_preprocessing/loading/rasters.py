@@ -1,21 +1,40 @@
 """Reading rasters: one place that knows rasterio's errors and says them in plain words."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
+from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
-from rasterio.windows import Window
 
 from darts_utils.errors import SceneError, SceneNotFoundError
+
+Scaling = tuple[float, float]
+"""Scale and offset: what is meant = what is stored · scale + offset."""
+
+NO_SCALING: Scaling = (1.0, 0.0)
+"""What GDAL reports for a band that declares nothing."""
+
+
+class RasterBands(NamedTuple):
+    """Bands of a raster and what the file says about them."""
+
+    values: NDArray[Any]
+    """``(bands, y, x)`` numbers as stored, 0 where the file says that there are no data."""
+    grid: GeoBox
+    """Grid of the raster."""
+    scalings: tuple[Scaling, ...]
+    """Scale and offset that the file declares for each band; `NO_SCALING` where it declares none."""
+    unmarked_zeros_percent: float
+    """Share of pixels that hold 0 in a band though the file marks missing data by something else."""
 
 
 @contextmanager
@@ -42,11 +61,16 @@ def grid_of_raster(raster: DatasetReader) -> GeoBox:
     """Grid of an open raster.
 
     Raises:
-        SceneError: The raster has no CRS, or is not north-up.
+        SceneError: The raster has no CRS or one that is not on Earth, or is not north-up.
     """
     if raster.crs is None:
         raise SceneError(
             f"'{raster.name}' must have a CRS, but has none: set it with gdal_edit.py -a_srs or write it anew"
+        )
+    if not (raster.crs.is_projected or raster.crs.is_geographic):
+        raise SceneError(
+            f"'{raster.name}' must have a projected or geographic CRS, but has {raster.crs.to_wkt()[:60]!r}: set the right "
+            "one with gdal_edit.py -a_srs"
         )
     transform = raster.transform
     if transform.b != 0 or transform.d != 0:
@@ -58,24 +82,48 @@ def grid_of_raster(raster: DatasetReader) -> GeoBox:
     return GeoBox((raster.height, raster.width), Affine(*tuple(transform)[:6]), raster.crs.to_wkt())
 
 
+def declared_scalings(raster: DatasetReader, indexes: Sequence[int]) -> tuple[Scaling, ...]:
+    """Scale and offset that an open raster declares for each band.
+
+    Raises:
+        SceneError: A scale is 0, or a number is not finite.
+    """
+    scalings = tuple((float(raster.scales[index - 1]), float(raster.offsets[index - 1])) for index in indexes)
+    for scale, offset in scalings:
+        if not (math.isfinite(scale) and scale != 0 and math.isfinite(offset)):
+            raise SceneError(
+                f"'{raster.name}' must declare a scale other than 0 and a finite offset, but has {scale:g} and {offset:g}: "
+                "correct them with gdal_edit.py -scale and -offset"
+            )
+    return scalings
+
+
 def read_bands(
-    path: str | os.PathLike[str], indexes: Sequence[int], *, dtype: str, expected_count: int | None = None
-) -> tuple[NDArray[Any], GeoBox]:
-    """Read bands of a raster as they are stored.
+    path: str | os.PathLike[str],
+    indexes: Sequence[int],
+    *,
+    dtype: str,
+    expected_count: int | None = None,
+    keep_nodata: bool = False,
+) -> RasterBands:
+    """Read bands of a raster as they are stored, with 0 where there are no data.
 
     Args:
         path: File name.
         indexes: Band numbers, from 1.
         dtype: What the file must hold.
         expected_count: Exact number of bands that the file must have, if given.
+        keep_nodata: Ignore nodata value and dataset mask, for bit masks in which every value means something.
 
     Returns:
-        ``(bands, y, x)`` array and the grid.
+        The bands. Pixels that hold the band's nodata value, or that the file's own mask (internal, ``.msk``, alpha) calls
+        missing, are 0. What holds 0 in the file stays 0 too.
 
     Raises:
         SceneNotFoundError: There is no such file.
         SceneError: The file is damaged, lacks a band or the CRS, has another dtype, or is not north-up.
     """
+    indexes = list(indexes)
     with open_raster(path) as raster:
         count = raster.count
         if expected_count is not None and count != expected_count:
@@ -84,42 +132,30 @@ def read_bands(
             raise SceneError(
                 f"'{path}' must have at least {max(indexes)} bands, but has {count}: correct the band mapping"
             )
-        if any(raster.dtypes[index - 1] != dtype for index in indexes):
-            raise SceneError(
-                f"'{path}' must hold {dtype}, but holds {raster.dtypes[indexes[0] - 1]}: it is another product"
-            )
+        _check_dtypes(path, [raster.dtypes[index - 1] for index in indexes], expected=dtype)
         grid = grid_of_raster(raster)
-        values: NDArray[Any] = raster.read(list(indexes))
-    return values, grid
+        values: NDArray[Any] = raster.read(indexes)
+        scalings = declared_scalings(raster, indexes)
+        unmarked_zeros_percent = 0.0
+        if not keep_nodata and _marks_nodata_otherwise(raster, indexes):
+            missing = raster.read_masks(indexes) == 0
+            unmarked_zeros_percent = 100.0 * float(((values == 0) & ~missing).any(axis=0).mean())
+            values[missing] = 0
+    return RasterBands(values, grid, scalings, unmarked_zeros_percent)
 
 
-def window_around(raster: DatasetReader, grid: GeoBox, *, margin_m: float) -> Window:
-    """The smallest window of a raster that covers a grid and a margin, with room for the resampling kernel.
+def _check_dtypes(path: str | os.PathLike[str], dtypes: Sequence[str], *, expected: str) -> None:
+    for dtype in dtypes:
+        if dtype != expected:
+            counts = expected == "uint16" and dtype.startswith(("float", "int"))
+            advice = "convert it to uint16 counts, such as reflectance × 10 000" if counts else "it is another product"
+            raise SceneError(f"'{path}' must hold {expected}, but holds {dtype}: {advice}")
 
-    Raises:
-        SceneError: Raster and grid do not overlap; names both extents.
-    """
-    bounds = grid.boundingbox
-    reach_m = margin_m + 3 * abs(grid.affine.a)
-    transformer = Transformer.from_crs(str(grid.crs), raster.crs.to_wkt(), always_xy=True)
-    wanted_left, wanted_bottom, wanted_right, wanted_top = transformer.transform_bounds(
-        bounds.left - reach_m, bounds.bottom - reach_m, bounds.right + reach_m, bounds.top + reach_m, densify_pts=21
-    )
-    if wanted_right < wanted_left:  # across the antimeridian: the tile needs both ends of the raster
-        wanted_left, wanted_right = raster.bounds.left, raster.bounds.right
-    inverse = ~raster.transform
-    left, top = inverse * (wanted_left, wanted_top)
-    right, bottom = inverse * (wanted_right, wanted_bottom)
-    room = 4 + 3 * int(abs(grid.affine.a / raster.transform.a) if not raster.crs.is_geographic else 1)
-    window = Window.from_slices(
-        (max(0, int(top) - room), min(raster.height, int(bottom) + room + 1)),
-        (max(0, int(left) - room), min(raster.width, int(right) + room + 1)),
-        boundless=True,
-    )
-    if window.width <= 0 or window.height <= 0:
-        covered = tuple(round(value, 5) for value in raster.bounds)
-        wanted = tuple(round(value, 5) for value in (wanted_left, wanted_bottom, wanted_right, wanted_top))
-        raise SceneError(
-            f"'{raster.name}' covers {covered}, but the tile needs {wanted} (in the raster's CRS): give one that overlaps"
-        )
-    return window
+
+def _marks_nodata_otherwise(raster: DatasetReader, indexes: Sequence[int]) -> bool:
+    """Whether anything but 0 says that there are no data."""
+    for index in indexes:
+        flags = raster.mask_flag_enums[index - 1]
+        if MaskFlags.all_valid not in flags and not (flags == [MaskFlags.nodata] and raster.nodatavals[index - 1] == 0):
+            return True
+    return False

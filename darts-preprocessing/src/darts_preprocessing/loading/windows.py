@@ -1,0 +1,123 @@
+"""The part of a large raster that a tile needs, also where the raster's longitudes begin anew within the tile."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from darts_preprocessing.alignment import kernel_reach_px
+from darts_preprocessing.loading.rasters import grid_of_raster
+from darts_utils.errors import SceneError
+
+_EDGE_POINTS = 101
+"""Points on each edge of the tile that are projected: the edges are curved in the raster's CRS."""
+
+
+class _Part(NamedTuple):
+    """Columns of a raster that a tile needs, in one turn of the globe."""
+
+    turns: int
+    """Turns of 360° by which the raster's longitudes are moved to those of the tile."""
+    first: int
+    """First column of the raster."""
+    stop: int
+    """Column after the last one."""
+
+
+def read_around(raster: DatasetReader, grid: GeoBox, *, margin_m: float) -> tuple[np.ma.MaskedArray[Any, Any], GeoBox]:
+    """Read what a grid and a margin around it need of a raster, with room for the resampling kernel.
+
+    Args:
+        raster: Open raster.
+        grid: Grid of a tile, in metres.
+        margin_m: Margin around the grid.
+
+    Returns:
+        ``(bands, y, x)`` numbers as stored, masked where the file says that there are no data, and their grid, which is a
+        window of the raster's own. In degrees the longitudes are those of the tile: the ends of a raster that meet in the
+        tile are joined, and longitudes go on beyond 180. Where 360° are no whole number of pixels, the part behind the
+        joint stands off by at most half a pixel.
+
+    Raises:
+        SceneError: Raster and grid do not overlap; names both extents.
+    """
+    whole = grid_of_raster(raster)
+    wanted = _wanted_bounds(whole, grid, margin_m=margin_m)
+    if all(map(math.isfinite, wanted)):
+        left, bottom, right, top = wanted
+        step_x, step_y = whole.affine.a, -whole.affine.e
+        room = kernel_reach_px(whole, grid)
+        first_row = math.floor((whole.affine.f - top) / step_y) - room
+        stop_row = math.ceil((whole.affine.f - bottom) / step_y) + room
+        first = math.floor((left - whole.affine.c) / step_x) - room
+        stop = math.ceil((right - whole.affine.c) / step_x) + room
+        rows = max(0, first_row), min(raster.height, stop_row)
+        parts = _parts(first, stop, width=raster.width, turn_px=_turn(whole) / step_x)
+        if parts and rows[0] < rows[1]:
+            return _joined(raster, whole, parts, rows=rows)
+    covered = tuple(round(value, 5) for value in raster.bounds)
+    needed = tuple(round(value, 5) for value in wanted)
+    raise SceneError(
+        f"'{raster.name}' covers {covered}, but the tile needs {needed} (in the raster's CRS): give one that overlaps"
+    )
+
+
+def _wanted_bounds(whole: GeoBox, grid: GeoBox, *, margin_m: float) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a grid with its margin in the CRS of a raster; right ≥ left."""
+    bounds = grid.boundingbox
+    transformer = Transformer.from_crs(str(grid.crs), str(whole.crs), always_xy=True)
+    left, bottom, right, top = transformer.transform_bounds(
+        bounds.left - margin_m,
+        bounds.bottom - margin_m,
+        bounds.right + margin_m,
+        bounds.top + margin_m,
+        densify_pts=_EDGE_POINTS,
+    )
+    if right < left:  # pyproj's way to say that the antimeridian lies between
+        right += _turn(whole)
+    return left, bottom, right, top
+
+
+def _turn(whole: GeoBox) -> float:
+    """A turn around the globe in units of the CRS, for example 360 (degrees); infinite where the CRS is projected."""
+    if whole.crs is None or not whole.crs.geographic:
+        return math.inf
+    return round(2 * math.pi / float(whole.crs.proj.axis_info[0].unit_conversion_factor), 9)
+
+
+def _parts(first: int, stop: int, *, width: int, turn_px: float) -> list[_Part]:
+    """Which columns of a raster fill the columns from `first` to `stop`, from west to east."""
+    parts = []
+    taken = first
+    for turns in (-1, 0, 1) if math.isfinite(turn_px) else (0,):
+        offset = round(turns * turn_px) if turns else 0
+        begin, end = max(taken, offset), min(stop, offset + width)
+        if begin < end:
+            parts.append(_Part(turns, begin - offset, end - offset))
+            taken = end
+    return parts
+
+
+def _joined(
+    raster: DatasetReader, whole: GeoBox, parts: list[_Part], *, rows: tuple[int, int]
+) -> tuple[np.ma.MaskedArray[Any, Any], GeoBox]:
+    pieces = [raster.read(window=Window.from_slices(rows, (part.first, part.stop)), masked=True) for part in parts]
+    west, east = parts[0], parts[-1]
+    step_x, step_y = whole.affine.a, whole.affine.e
+
+    def column(part: _Part) -> int:
+        turns = part.turns - west.turns
+        return (round(turns * _turn(whole) / step_x) if turns else 0) + part.first - west.first
+
+    shape = (rows[1] - rows[0], column(east) + east.stop - east.first)
+    joined = np.ma.MaskedArray(np.zeros((raster.count, *shape), dtype=pieces[0].dtype), mask=True)
+    for part, piece in zip(parts, pieces, strict=True):
+        joined[..., column(part) : column(part) + part.stop - part.first] = piece
+    left = whole.affine.c + west.first * step_x + (west.turns * _turn(whole) if west.turns else 0.0)
+    affine = Affine(step_x, 0, left, 0, step_y, whole.affine.f + rows[0] * step_y)
+    return joined, GeoBox(shape, affine, whole.crs)
