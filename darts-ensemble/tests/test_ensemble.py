@@ -274,8 +274,13 @@ def test_a_file_a_list_and_a_table(tmp_path):
 def test_two_files_of_one_name_are_refused(tmp_path):
     write_model(tmp_path / "a" / "full.pt")
     write_model(tmp_path / "b" / "full.pt")
-    with pytest.raises(ConfigError, match=r"'.*a/full.pt' and '.*b/full.pt' are both 'full': name them yourself"):
+    with pytest.raises(ConfigError, match=r"'.*a/full.pt' and '.*b/full.pt' are both 'full': rename one of the files"):
         Ensemble.load([tmp_path / "a", tmp_path / "b"])
+
+
+def test_a_file_that_is_named_twice_is_one_member(tmp_path):
+    path = write_model(tmp_path / "full.pt")
+    assert model_files([path, tmp_path, path]) == {"full": path}
 
 
 def test_what_is_not_there_is_named(tmp_path):

@@ -95,7 +95,8 @@ def test_the_day_may_be_unknown(tile: xr.Dataset, tmp_path: Path) -> None:
 def test_a_date_that_is_none(tile: xr.Dataset, tmp_path: Path, date: str) -> None:
     tile.attrs["date"] = date
     with pytest.raises(
-        TileContractError, match=r"attrs\['date'\] of tile 'example-0': expected a date like 2021-08-21, but got .*, or write 'unk"
+        TileContractError,
+        match=r"attrs\['date'\] of tile 'example-0': expected a date like 2021-08-21, but got .*, or write 'unk",
     ):
         export_tile(tile, tmp_path)
     assert list(tmp_path.iterdir()) == []

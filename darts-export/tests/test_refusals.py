@@ -69,8 +69,8 @@ REFUSED: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], type[Exception], st
         TileContractError,
         r"attrs\['date'\] .*: expected a date like 2021-08-21",
     ),
-    "date without dashes": (_stated(date="20210801"), TileContractError, r"attrs\['date'\] .* must be like"),
-    "date of a week": (_stated(date="2021-W33-6"), TileContractError, r"attrs\['date'\] .* must be like"),
+    "date without dashes": (_stated(date="20210801"), TileContractError, r"attrs\['date'\] .*: expected a date"),
+    "date of a week": (_stated(date="2021-W33-6"), TileContractError, r"attrs\['date'\] .*: expected a date"),
     "sun that is NaN": (
         _stated(sun_azimuth_deg=float("nan")),
         TileContractError,

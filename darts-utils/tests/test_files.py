@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from darts_utils.errors import OutputError, SceneNotFoundError
-from darts_utils.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
+from darts_utils.files import TEMPORARY_PREFIX, atomic_path, exists, is_file, remove_leftovers
 
 
 def test_the_final_name_appears_only_at_the_end(tmp_path):
@@ -175,3 +175,11 @@ def test_leftovers_of_the_dead_are_removed_and_work_in_progress_is_not(tmp_path)
         assert set(tmp_path.iterdir()) == {temporary, elsewhere}
     assert not dead.exists()
     remove_leftovers(tmp_path / "absent")
+
+
+def test_what_cannot_be_looked_at_is_not_there(tmp_path):
+    (tmp_path / "file").touch()
+    assert (exists(tmp_path), is_file(tmp_path)) == (True, False)
+    assert (exists(tmp_path / "file"), is_file(tmp_path / "file")) == (True, True)
+    for name in ("none", "x" * 300, "a\0b"):
+        assert (exists(tmp_path / name), is_file(tmp_path / name)) == (False, False)

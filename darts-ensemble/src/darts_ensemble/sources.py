@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from darts_utils.errors import CheckpointError, ConfigError
+from darts_utils.files import exists, is_file
 from darts_utils.inference.legacy import refuse_legacy_folder
 
 StrPath = str | os.PathLike[str]
@@ -34,10 +35,10 @@ def model_files(source: Source) -> dict[str, Path]:
         places = [source] if isinstance(source, str | os.PathLike) else source
         files = {}
         for path in (path for place in places for path in _files_at(Path(place))):
-            if path.stem in files:
+            if path.stem in files and not _same_file(path, files[path.stem]):
                 raise ConfigError(
                     f"expected each model to have a name of its own, but '{files[path.stem]}' and '{path}' are both "
-                    f"{path.stem!r}: name them yourself, with a table from name to file"
+                    f"{path.stem!r}: rename one of the files, or give a table from name to file"
                 )
             files[path.stem] = path
     if not files:
@@ -46,9 +47,11 @@ def model_files(source: Source) -> dict[str, Path]:
 
 
 def _files_at(place: Path) -> list[Path]:
-    if not place.is_dir():
-        if not place.exists():
-            raise CheckpointError(f"expected a model file or a folder at '{place}', but there is none: check the path")
+    if is_file(place) or not exists(place):
+        if not exists(place):
+            raise CheckpointError(
+                f"expected a model file or a folder at '{place}', but there is none that can be read: check the path"
+            )
         return [place]
     found = sorted(path for path in place.glob(f"*{SUFFIX}") if path.is_file() and not path.name.startswith("."))
     if not found:
@@ -57,3 +60,7 @@ def _files_at(place: Path) -> list[Path]:
             f"expected model files (*{SUFFIX}) in the folder '{place}', but found none: check the path"
         )
     return found
+
+
+def _same_file(first: Path, second: Path) -> bool:
+    return first.absolute() == second.absolute()

@@ -98,6 +98,16 @@ def remove_leftovers(folder: str | os.PathLike[str]) -> None:
     _remove(path for path in found if (owner := _OWNER.match(path.name)) is not None and not _may_live(owner))
 
 
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether something is at a path; False also where the path cannot be looked at."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a folder above is locked
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is at a path; False also where the path cannot be looked at."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises where a folder above is locked
+
+
 def _temporary_name(final: Path) -> str:
     start = f"{TEMPORARY_PREFIX}{_HOST}-{os.getpid()}-{secrets.token_hex(4)}-"
     room = _LONGEST_NAME_BYTES - len(start.encode()) - len("-journal")

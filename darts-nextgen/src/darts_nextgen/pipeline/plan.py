@@ -6,8 +6,9 @@ from darts_ensemble import Ensemble
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.requirements import required_features
 from darts_nextgen.pipeline.stages import load_models
-from darts_nextgen.pipeline.tasks import SceneTask, is_file, scene_tasks
+from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
 from darts_utils.errors import ConfigError
+from darts_utils.files import is_file
 
 
 @dataclass(frozen=True)

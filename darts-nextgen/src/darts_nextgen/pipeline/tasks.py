@@ -1,7 +1,6 @@
 """Which scenes a run maps, and under which tile id."""
 
 import glob
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from darts_export.naming import safe_name
 from darts_nextgen.pipeline.config import RunConfig
 from darts_utils.errors import ConfigError, TileContractError
-from darts_utils.files import TEMPORARY_PREFIX
+from darts_utils.files import TEMPORARY_PREFIX, exists, is_file
 from darts_utils.logging import get_logger
 
 _logger = get_logger(__name__)
@@ -58,16 +57,6 @@ def scene_tasks(config: RunConfig) -> list[SceneTask]:
     tasks = [SceneTask(path, _tile_id(path)) for path in paths]
     _check_unique(tasks)
     return tasks
-
-
-def exists(path: Path) -> bool:
-    """Whether something is at a path; False also where the path cannot be looked at."""
-    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a folder above is locked
-
-
-def is_file(path: Path) -> bool:
-    """Whether a file is at a path; False also where the path cannot be looked at."""
-    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises where a folder above is locked
 
 
 def _plain_path(path: Path) -> Path:
