@@ -12,6 +12,7 @@ import xarray as xr
 
 import darts_ensemble
 from darts_ensemble.ensemble import Ensemble
+from darts_ensemble.sources import model_files
 from darts_utils import models
 from darts_utils.errors import CheckpointError, ConfigError, MissingVariableError, UnknownFrameworkError
 from darts_utils.inference import Checkpoint, InferenceConfig, read_checkpoint, write_checkpoint
