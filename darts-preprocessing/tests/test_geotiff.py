@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from rasterio.enums import ColorInterp
 
 from darts_preprocessing import load_and_preprocess
 from darts_preprocessing.loading import load_geotiff, load_scene, parse_bands
@@ -125,6 +126,21 @@ def test_zeros_beside_another_nodata_value_are_missing_with_a_warning(image, rew
     with pytest.warns(DartsWarning, match=r"scene.tif' marks missing data otherwise, but 1 % of its pixels hold 0"):
         tile = load_geotiff(image, bands=BANDS)
     assert (tile.blue.values[20, :12] == 0).all()
+
+
+def test_a_near_infrared_band_that_is_called_transparency_is_a_band(image, rewrite):
+    def filled(values):
+        values[3] = np.arange(values[3].size).reshape(values[3].shape) % 300
+        return values
+
+    def tag(raster):
+        raster.colorinterp = [ColorInterp.blue, ColorInterp.green, ColorInterp.red, ColorInterp.alpha]
+
+    rewrite(image, filled, tag=tag)
+    tile = load_geotiff(image, bands=BANDS)  # a warning would fail
+    for index, name in enumerate(OPTICAL_BANDS[:3]):
+        np.testing.assert_array_equal(tile[name].values, COUNTS[index])
+    np.testing.assert_array_equal(tile.nir.values.ravel(), np.arange(1200) % 300)
 
 
 def declares(*scalings):

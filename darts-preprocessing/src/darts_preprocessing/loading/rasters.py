@@ -116,12 +116,13 @@ def read_bands(
         keep_nodata: Ignore nodata value and dataset mask, for bit masks in which every value means something.
 
     Returns:
-        The bands. Pixels that hold the band's nodata value, or that the file's own mask (internal, ``.msk``, alpha) calls
+        The bands. Pixels that hold the band's nodata value, or that the file's own mask (internal or ``.msk``) calls
         missing, are 0. What holds 0 in the file stays 0 too.
 
     Raises:
         SceneNotFoundError: There is no such file.
-        SceneError: The file is damaged, lacks a band or the CRS, has another dtype, or is not north-up.
+        SceneError: The file is damaged, lacks a band or the CRS, has another dtype, declares a scale of 0, or is not
+            north-up.
     """
     indexes = list(indexes)
     with open_raster(path) as raster:
@@ -153,9 +154,13 @@ def _check_dtypes(path: str | os.PathLike[str], dtypes: Sequence[str], *, expect
 
 
 def _marks_nodata_otherwise(raster: DatasetReader, indexes: Sequence[int]) -> bool:
-    """Whether anything but 0 says that there are no data."""
+    """Whether anything but 0 says that there are no data.
+
+    GDAL takes the last of four bands for transparency where the file calls it so: here it is a band like the others.
+    """
     for index in indexes:
         flags = raster.mask_flag_enums[index - 1]
-        if MaskFlags.all_valid not in flags and not (flags == [MaskFlags.nodata] and raster.nodatavals[index - 1] == 0):
+        by_zero = flags == [MaskFlags.nodata] and raster.nodatavals[index - 1] == 0
+        if not (by_zero or MaskFlags.all_valid in flags or MaskFlags.alpha in flags):
             return True
     return False
