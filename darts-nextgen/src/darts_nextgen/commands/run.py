@@ -34,11 +34,18 @@ def run(
     ] = None,
     dem: Annotated[Path | None, typer.Option(metavar="PATH", help="Elevation model, as ArcticDEM has it.")] = None,
     tcvis: Annotated[Path | None, typer.Option(metavar="PATH", help="Tasseled-cap trends, as TCVIS has them.")] = None,
+    tcvis_release: Annotated[
+        str | None, typer.Option(metavar="YEAR", help="Release of the trends, which their file does not say.")
+    ] = None,
     bands: Annotated[
         str | None, typer.Option(metavar="BAND=NUMBER,...", help="Bands of GeoTIFFs: blue=1,green=2,red=3,nir=7.")
     ] = None,
-    reflectance_scale: Annotated[float | None, typer.Option(help="Reflectance of one count of a GeoTIFF.")] = None,
-    reflectance_offset: Annotated[float | None, typer.Option(help="Reflectance of the count 0 of a GeoTIFF.")] = None,
+    reflectance_scale: Annotated[
+        float | None, typer.Option(help="Reflectance of one count of a GeoTIFF, if it does not say it.")
+    ] = None,
+    reflectance_offset: Annotated[
+        float | None, typer.Option(help="Reflectance of the count 0 of a GeoTIFF, if it does not say it.")
+    ] = None,
     sentinel2_offset_dn: Annotated[
         int | None,
         typer.Option(help="Count of reflectance 0 in Sentinel-2 folders: 1000 from baseline 04.00 on, else 0."),

@@ -16,7 +16,7 @@ from darts_nextgen.pipeline.tables import check_keys, parse_table, plain_table
 from darts_postprocessing import PostprocessingConfig, postprocess
 from darts_postprocessing.checks import check_edge_objects, check_mask_name, check_pixels, check_threshold
 from darts_preprocessing import PreprocessingConfig, preprocess
-from darts_preprocessing.loading.geotiff import DEFAULT_OFFSET, DEFAULT_SCALE, checked_bands
+from darts_preprocessing.loading.geotiff import checked_bands
 from darts_utils.dates import parse_date
 from darts_utils.errors import ConfigError
 from darts_utils.inference.config import InferenceConfig
@@ -47,10 +47,10 @@ class RunConfig:
     """Many scenes: glob patterns, and names of ``.txt`` files with one path per line."""
     bands: Mapping[str, int] = field(default_factory=dict)
     """Which band of a GeoTIFF is what, from 1: ``{"blue": 1, "green": 2, "red": 3, "nir": 7}``."""
-    reflectance_scale: float = DEFAULT_SCALE
-    """Reflectance of one count of a GeoTIFF."""
-    reflectance_offset: float = DEFAULT_OFFSET
-    """Reflectance of the count 0 of a GeoTIFF."""
+    reflectance_scale: float | None = None
+    """Reflectance of one count of a GeoTIFF; None: as the file declares, else 0.0001."""
+    reflectance_offset: float | None = None
+    """Reflectance of the count 0 of a GeoTIFF; None: as the file declares, else 0."""
     sentinel2_offset_dn: int | None = None
     """Count of reflectance 0 in Sentinel-2 folders, whose files do not say it: 0 or 1000; None: not known."""
     sensor: str | None = None
@@ -61,6 +61,8 @@ class RunConfig:
     """Elevation model (ArcticDEM GeoTIFF)."""
     tcvis: Path | None = None
     """Tasseled-cap trends (TCVIS GeoTIFF)."""
+    tcvis_release: str | None = None
+    """Release of the trends, such as ``"2020"``, which their file does not say; recorded with the results."""
     device: str = "auto"
     """Where the networks run: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"``."""
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -194,9 +196,10 @@ def _check_scene_options(config: RunConfig) -> None:
             parse_date(config.date)
     except ValueError as error:
         raise ConfigError(f"date: {error}") from error
-    if not (math.isfinite(config.reflectance_scale) and config.reflectance_scale > 0):
-        raise ConfigError(f"reflectance_scale must be a finite number above 0, but got {config.reflectance_scale}")
-    if not math.isfinite(config.reflectance_offset):
+    scale, offset = config.reflectance_scale, config.reflectance_offset
+    if scale is not None and not 0 < scale < math.inf:
+        raise ConfigError(f"reflectance_scale must be a finite number above 0, but got {scale}")
+    if offset is not None and not math.isfinite(offset):
         raise ConfigError(f"reflectance_offset must be a finite number, but got {config.reflectance_offset}")
     if config.sentinel2_offset_dn not in (None, 0, 1000):
         raise ConfigError(f"sentinel2_offset_dn must be 0 or 1000, but got {config.sentinel2_offset_dn}")

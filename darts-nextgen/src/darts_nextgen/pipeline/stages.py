@@ -92,10 +92,10 @@ def load_task(task: SceneTask, *, config: RunConfig) -> xr.Dataset:
         sentinel2_offset_dn=config.sentinel2_offset_dn,
         reflectance_scale=config.reflectance_scale,
         reflectance_offset=config.reflectance_offset,
+        sensor=config.sensor,
+        date=config.date,
     )
-    named = {"sensor": config.sensor, "date": config.date}
-    said = {name: value for name, value in named.items() if value is not None and tile.attrs.get(name) == "unknown"}
-    return tile.assign_attrs(tile_id=task.tile_id, **said)
+    return tile.assign_attrs(tile_id=task.tile_id)
 
 
 def preprocess_tile(tile: xr.Dataset, *, config: RunConfig, features: Collection[str]) -> xr.Dataset:
@@ -104,6 +104,7 @@ def preprocess_tile(tile: xr.Dataset, *, config: RunConfig, features: Collection
         geobox_of(tile),
         dem=config.dem,
         tcvis=config.tcvis,
+        tcvis_release=config.tcvis_release,
         features=features,
         tpi_outer_radius_m=config.preprocessing.tpi_outer_radius_m,
     )
@@ -139,5 +140,17 @@ def recorded_options(config: RunConfig) -> dict[str, Any]:
     Not among them: where things are, which products are written, and what the tile's own metadata say.
     """
     table = config_table(config)
-    elsewhere = ("scene", "scenes", "models", "out", "dem", "tcvis", "device", "export", "sensor", "date")
+    elsewhere = (
+        "scene",
+        "scenes",
+        "models",
+        "out",
+        "dem",
+        "tcvis",
+        "tcvis_release",
+        "device",
+        "export",
+        "sensor",
+        "date",
+    )
     return {name: value for name, value in table.items() if name not in elsewhere and value != {}}
