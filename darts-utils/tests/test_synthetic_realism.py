@@ -1,16 +1,22 @@
 """Spectra and relief in the range of real data, and elevation and trends where they belong."""
 
+import dataclasses
+
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import rasterio.features
 import rasterio.warp
+import scipy.ndimage
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from darts_utils.grids import geobox_of
-from darts_utils.synthetic import LOOKALIKE_CLASSES, scene_specs, synthetic_scene
+from darts_utils.synthetic import LOOKALIKE_CLASSES, WORLD, scene_specs, synthetic_scene
 from darts_utils.synthetic.auxiliary import make_dem, make_tcvis
+from darts_utils.synthetic.terrain import make_terrain
 from darts_utils.testing import data_dir
 
 BANDS = ("blue", "green", "red", "nir")
@@ -55,8 +61,9 @@ def slope_deg(heights, step_m):
     return np.degrees(np.arctan(np.hypot(down, across)))
 
 
-def test_relief_is_in_the_range_of_a_real_elevation_model(scenes):
-    """Fairbanks is a river plain with hills at its rim: the tundra is no flatter than the plain, no steeper than the hills."""
+@pytest.fixture(scope="module")
+def real_slopes():
+    """Slopes in degrees at 30 m around Fairbanks: a river plain with hills at its rim."""
     with rasterio.open(data_dir() / "dem" / "fairbanks_dem_ellipsoid.tif") as raster:
         step_m, shape = 30.0, (300, 140)
         centre = ((raster.bounds.left + raster.bounds.right) / 2, (raster.bounds.bottom + raster.bounds.top) / 2)
@@ -68,12 +75,70 @@ def test_relief_is_in_the_range_of_a_real_elevation_model(scenes):
             dst_transform=transform, dst_crs="EPSG:32606", dst_nodata=np.nan, resampling=rasterio.warp.Resampling.cubic,
         )  # fmt: skip
     assert np.isfinite(real).all()
-    slopes = slope_deg(real, step_m)
-    for scene in scenes[1::2]:
-        coarse = scene.dem.dem.values[::3, ::3].astype(float)  # 10 m to 30 m
-        made = slope_deg(coarse, step_m)
-        made = made[np.isfinite(made)]
-        assert np.percentile(slopes, 5) < np.percentile(made, 50) < slopes.max()
+    return slope_deg(real, step_m)
+
+
+def is_as_steep(heights, step_m, real_slopes):
+    """Median and 95th percentile of the slopes at 30 m are within a factor of three of the real ones."""
+    every = round(30 / step_m)
+    made = slope_deg(heights[::every, ::every].astype(float), every * step_m)
+    ratio = np.percentile(made[np.isfinite(made)], (50, 95)) / np.percentile(real_slopes, (50, 95))
+    return bool(((ratio > 1 / 3) & (ratio < 3)).all())
+
+
+@pytest.mark.parametrize("sensor", ["planetscope", "sentinel2"])
+def test_relief_is_that_of_a_real_elevation_model(scenes, real_slopes, sensor):
+    for scene in scenes:
+        if scene.tile.attrs["sensor"] == sensor:
+            step_m = abs(geobox_of(scene.dem).affine.e)
+            assert is_as_steep(scene.dem.dem.values, step_m, real_slopes)
+
+
+@pytest.mark.parametrize(("factor", "passes"), [(1.0, True), (2.5, False), (0.15, False)])
+def test_relief_of_another_height_would_be_noticed(real_slopes, factor, passes):
+    config = dataclasses.replace(
+        WORLD.terrain,
+        relief_m=factor * WORLD.terrain.relief_m,
+        valley_depth_m=factor * WORLD.terrain.valley_depth_m,
+    )
+    for shape, resolution_m in (((464, 464), 10.0), ((780, 780), 3.0)):
+        terrain = make_terrain(np.random.default_rng(4), shape, resolution_m=resolution_m, config=config)
+        assert is_as_steep(terrain.elevation_m, resolution_m, real_slopes) == passes
+
+
+def test_lakes_are_flat():
+    terrain = make_terrain(np.random.default_rng(4), (400, 400), resolution_m=10.0, config=WORLD.terrain)
+    labels, count = scipy.ndimage.label(terrain.lake)
+    assert count > 5
+    for number in range(1, count + 1):
+        assert np.ptp(terrain.elevation_m[labels == number]) < 1e-9
+
+
+def test_slumps_reflect_as_on_the_peel_plateau(scenes):
+    """Pixels that the majority of twelve experts outlined, and those of the synthetic truth: as dark, as bare."""
+    with rasterio.open(data_dir() / "peel" / "S2_20210821T210019_20210821T210020_T08WMA.tif") as raster:
+        bands, transform, crs = raster.read([1, 2, 3, 7]).astype(float), raster.transform, raster.crs
+    outlines = gpd.read_file(data_dir() / "peel" / "expert_outlines.gpkg").to_crs(crs)
+    drawn = [
+        rasterio.features.rasterize(group.geometry, out_shape=bands.shape[1:], transform=transform)
+        for _, group in outlines.groupby("expert")
+    ]
+    real = bands[:, np.sum(drawn, axis=0) >= 6]
+    for sensor in ("planetscope", "sentinel2"):
+        found = []
+        for scene in scenes:
+            made = np.stack([scene.tile[name].values for name in BANDS]).astype(float)
+            clear = scene.truth.slump_mask.values & (made[0] > 0) & (made[0] < BRIGHT_DN)
+            if scene.tile.attrs["sensor"] == sensor:
+                found.append(made[:, clear])
+        made = np.concatenate(found, 1)
+        assert np.median(made[3]) == pytest.approx(np.median(real[3]), rel=0.25)
+        (low, middle, high), (real_low, real_middle, real_high) = (
+            np.percentile((x[3] - x[2]) / (x[3] + x[2]), (5, 50, 95)) for x in (made, real)
+        )
+        assert low == pytest.approx(real_low, abs=0.10)
+        assert middle == pytest.approx(real_middle, abs=0.08)
+        assert high == pytest.approx(real_high, abs=0.15)
 
 
 @pytest.mark.parametrize(("crs", "centre"), [("EPSG:32608", (-135.67, 68.05)), ("EPSG:32606", (-147.7, 64.8))])

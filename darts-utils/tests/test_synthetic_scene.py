@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import re
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def many():
 def test_the_world_is_the_one_that_the_models_know():
     """A change of any parameter is another world: count WORLD_VERSION up, train and score the demo's models anew."""
     digest = hashlib.sha256(repr(dataclasses.astuple(WORLD)).encode()).hexdigest()[:16]
-    assert (WORLD_VERSION, digest) == (1, "c348d3183636d10f")
+    assert (WORLD_VERSION, digest) == (2, "f252805e20931911")
 
 
 @pytest.mark.parametrize("sensor", SENSORS)
@@ -55,13 +56,13 @@ def test_a_seed_makes_the_same_scene_again(sensor):
 @pytest.mark.parametrize(
     ("sensor", "expected"),
     [
-        ("planetscope", [406.57, 611.18, 559.13, 1909.67, 149.26, 144.73, 2565.0]),
-        ("sentinel2", [405.63, 645.92, 624.83, 2189.8, 161.28, 121.96, 563.0]),
+        ("planetscope", [524.29, 777.02, 728.29, 2775.77, 177.31, 129.44, 1077.0]),
+        ("sentinel2", [558.64, 787.2, 757.14, 2391.86, 178.24, 128.49, 829.0]),
     ],
 )
 def test_the_scenes_are_those_that_the_models_learnt(sensor, expected):
     """Loose enough for other processors, tight enough for another generator."""
-    scene = synthetic_scene(1, shape=(160, 160), **SENSORS[sensor])
+    scene = synthetic_scene(2, shape=(200, 200), **SENSORS[sensor])
     means = [float(scene.tile[name].mean()) for name in ("blue", "green", "red", "nir")]
     means += [float(scene.dem.dem.mean()), float(scene.tcvis.tc_wetness.mean()), float(scene.truth.slump_mask.sum())]
     np.testing.assert_allclose(means, expected, rtol=1e-3)
@@ -115,8 +116,8 @@ def test_slumps_have_realistic_sizes_and_form(many):
             spread = np.linalg.eigvalsh(np.cov(np.argwhere(slump).T))
             ratios.append(np.sqrt(spread[1] / spread[0]))
     assert len(areas_ha) > 50
-    assert min(areas_ha) > 0.03  # overlapping slumps share their pixels
-    assert max(areas_ha) <= 40.5
+    assert min(areas_ha) >= WORLD.slumps.smallest_area_ha
+    assert max(areas_ha) <= WORLD.slumps.largest_area_ha
     assert 0.3 < np.median(areas_ha) < 3.0
     assert np.median(ratios) > 1.2
 
@@ -198,6 +199,56 @@ def test_clouds_of_sentinel2_are_in_the_scene_classification():
     assert {0, 3, 8, 9, 10}.isdisjoint(np.unique(clear.values))
 
 
+def test_the_classes_of_udm2_exclude_each_other_and_clouds_are_as_many_as_configured():
+    shares = []
+    for seed in range(12):
+        scene = synthetic_scene(seed, shape=(160, 160), resolution_m=10.0, lookalikes=False, swath_edge=seed % 2 == 1)
+        missing = (scene.tile.planet_udm1.values & 1) == 1
+        bits = scene.tile.planet_udm2.values
+        assert set(np.unique(bits[~missing])) <= {1 << 0, 1 << 2, 1 << 5}
+        assert (bits[missing] == 0).all()
+        cloudy = bits == 1 << 5
+        if cloudy.any() and not missing.any():
+            shares.append(cloudy.mean())
+    low, high = WORLD.sky.cloud_share
+    assert len(shares) > 3
+    assert low - 0.005 < min(shares) < max(shares) < high + 0.005
+
+
+@pytest.mark.parametrize(
+    "options", [{"shape": (50, 64)}, {"center_lonlat_deg": (-150.0, 69.0)}, {"crs": "EPSG:3413"}, {"clouds": False}]
+)
+@pytest.mark.parametrize("sensor", SENSORS)
+def test_other_scenes_have_other_names(sensor, options):
+    usual = {"shape": (50, 60), **SENSORS[sensor]}
+    first, second = (synthetic_scene(7, **{**usual, **more}).tile.attrs["tile_id"] for more in ({}, options))
+    assert first != second
+    form = {"planetscope": r"20210821_000007_00_[0-9a-f]{4}", "sentinel2": r"20210821T210019_000007_T\d\d[A-Z]{3}"}
+    assert all(re.fullmatch(form[sensor], name) for name in (first, second))
+
+
+def test_lookalikes_are_as_many_without_slumps():
+    options = {"shape": (384, 384), "resolution_m": 10.0, "sensor": "sentinel2"}
+    usual, none = (
+        np.mean([
+            (synthetic_scene(seed, **options, **density).truth.lookalike_class.values == 6).mean() for seed in range(3)
+        ])
+        for density in ({}, {"slump_density_per_km2": 0.0})
+    )  # fmt: skip
+    assert none == pytest.approx(usual, rel=0.5)
+    assert none > 0.02
+
+
+@pytest.mark.parametrize(("crs", "longitude"), [("EPSG:32660", 179.995), ("EPSG:32601", -179.995)])
+def test_trends_go_on_beyond_the_antimeridian(crs, longitude):
+    scene = synthetic_scene(3, crs=crs, center_lonlat_deg=(longitude, 67.0), **TINY)
+    box = geobox_of(scene.tcvis).boundingbox
+    assert box.left < longitude < box.right
+    assert box.right - box.left < 0.1
+    assert box.left < (180 if longitude > 0 else -180) < box.right
+    assert (scene.tcvis.tc_wetness.values > 0).all()
+
+
 def test_more_slumps_can_be_asked_for():
     few, many_slumps = (
         synthetic_scene(1, shape=(256, 256), slump_density_per_km2=density).truth.slump_labels.values.max()
@@ -214,6 +265,10 @@ def test_more_slumps_can_be_asked_for():
         ({"shape": (0, 10)}, r"expected a shape and a resolution above 0, but got \(0, 10\) px at 3.0 m"),
         ({"resolution_m": -3.0}, "px at -3.0 m"),
         ({"resolution_m": float("nan")}, "px at nan m"),
+        ({"date": "20210821"}, "expected a date like 2021-08-21, but got '20210821'"),
+        ({"crs": "EPSG:4326"}, "expected a CRS projected in metres, but got 'EPSG:4326'"),
+        ({"crs": "EPSG:2225"}, "expected a CRS projected in metres, but got 'EPSG:2225'"),
+        ({"center_lonlat_deg": (-135.0, 49.9)}, "at 50° N or farther north, but got 49.9° N"),
     ],
 )
 def test_scenes_that_make_no_sense_are_refused(options, message):

@@ -5,7 +5,9 @@ deterministic for a seed; `write_scene` writes the files that a user would have.
 `darts_utils.synthetic.config`; which seeds are for training and which are held out says `darts_utils.synthetic.splits`.
 
 Relief, spectra and sizes are in the range of real data; the pictures are not meant to be taken for real ones. The world is
-meant to be hard in the way the Arctic is: bare, wet, sunken ground is common, and form and context tell what a slump is.
+meant to be hard in the way the Arctic is: bare, wet, sunken ground is common, and form and context tell what a slump is, a
+tongue down the slope with a headwall and an open toe. Surfaces, stripes and dark rims are drawn for slumps and look-alikes
+alike.
 """
 
 from darts_utils.synthetic.config import LOOKALIKE_CLASSES, WORLD, WORLD_VERSION

@@ -6,7 +6,7 @@ import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 
 from darts_utils.grids import coords_of
 from darts_utils.synthetic.noise import Field
@@ -22,6 +22,8 @@ TCVIS_STEP_DEG = 0.00026949458523585647
 def covering_grid(grid: GeoBox, *, crs: str, step: float, margin_m: float) -> GeoBox:
     """A grid in another CRS that covers `grid` and a margin around; its pixels lie on multiples of `step`.
 
+    Longitudes go on beyond ±180 where the scene crosses the antimeridian; the raster lies on the side of its middle.
+
     Args:
         grid: Scene grid in metres.
         crs: CRS of the result.
@@ -35,6 +37,10 @@ def covering_grid(grid: GeoBox, *, crs: str, step: float, margin_m: float) -> Ge
     rows = np.concatenate([np.zeros(21), np.ones(21), edge, edge]) * (height + 2 * pixels) - pixels
     transformer = Transformer.from_crs(str(grid.crs), crs, always_xy=True)
     x, y = transformer.transform(grid.affine.a * columns + grid.affine.c, grid.affine.e * rows + grid.affine.f)
+    if CRS.from_user_input(crs).is_geographic:
+        middle = (grid.affine.c + grid.affine.a * width / 2, grid.affine.f + grid.affine.e * height / 2)
+        longitude = transformer.transform(*middle)[0]
+        x = longitude + (np.asarray(x) - longitude + 180.0) % 360.0 - 180.0
     left, top = np.floor(np.min(x) / step) * step, np.ceil(np.max(y) / step) * step
     shape = (int(np.ceil((top - np.min(y)) / step)), int(np.ceil((np.max(x) - left) / step)))
     return GeoBox(shape, Affine(step, 0, left, 0, -step, top), crs)

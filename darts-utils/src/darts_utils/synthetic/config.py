@@ -1,14 +1,16 @@
-"""Every number that shapes the synthetic Arctic, in one place.
+"""The numbers that say how much of everything there is in the synthetic Arctic, and how strong it is.
 
-These parameters decide how hard the world is. Models are trained and scored on it, so a change of any of them is a change
-of `WORLD_VERSION`, and the shipped models must be trained and scored anew.
+These parameters decide how hard the world is. Spectra of materials stand in `darts_utils.synthetic.surface`, the curves of
+outlines in `darts_utils.synthetic.outlines`, courses of rivers in `darts_utils.synthetic.terrain`. Models are trained and
+scored on this world, so a change of any of them is a change of `WORLD_VERSION`, and the shipped models must be trained and
+scored anew.
 """
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
-WORLD_VERSION: Final = 1
+WORLD_VERSION: Final = 2
 """Version of the world; part of the training record of every model."""
 
 Sensor = Literal["planetscope", "sentinel2"]
@@ -23,19 +25,19 @@ LOOKALIKE_CLASSES: Final = MappingProxyType(
 class TerrainConfig:
     """Relief."""
 
-    relief_m: float = 38.0
-    """Standard deviation of the fractal relief."""
+    relief_m: float = 9.5
+    """Standard deviation of the fractal relief over the largest wavelength; smaller scenes see less of it."""
     largest_wavelength_m: float = 4000.0
     """Wavelength above which the relief is flat."""
     spectral_slope: float = 2.35
     """Exponent of the amplitude spectrum: larger is smoother."""
     roughness_m: float = 0.12
-    """Standard deviation of hummocks and tussocks, 6 to 40 m across."""
+    """Standard deviation of hummocks and tussocks, 6 to 40 m across, on land."""
     river_spacing_m: float = 2600.0
     """Mean distance between rivers."""
-    valley_depth_m: float = 45.0
+    valley_depth_m: float = 10.0
     """How deep a river cuts."""
-    valley_halfwidth_m: float = 420.0
+    valley_halfwidth_m: float = 200.0
     """Gaussian half-width of a valley."""
     river_halfwidth_m: float = 14.0
     """Half the width of the water."""
@@ -58,15 +60,49 @@ class SlumpConfig:
     log_sigma: float = 0.95
     """Standard deviation of the logarithm of the areas."""
     smallest_area_ha: float = 0.1
-    """Smaller ones are drawn again."""
+    """Smaller ones are drawn again, and so are outlines that come out smaller."""
     largest_area_ha: float = 40.0
-    """Larger ones are drawn again."""
+    """Larger ones are drawn again, and so are outlines that come out larger."""
     elongation: tuple[float, float] = (1.5, 2.8)
     """Range of length over width."""
     scar_depth_m: tuple[float, float] = (2.5, 9.0)
     """Range of the headwall's height."""
     edge_m: float = 6.0
     """Distance over which the scarp falls."""
+    steepness: tuple[float, float] = (0.02, 0.45)
+    """Range of the slope (rise over run) of the ground on which slumps and their look-alikes start."""
+    stale_dem_probability: float = 0.4
+    """Share of the slumps that have grown since the elevation model was made."""
+    headwall_retreat_m: tuple[float, float] = (2.0, 8.0)
+    """Range of the distance by which the headwall of those has moved since."""
+
+
+@dataclass(frozen=True)
+class MarksConfig:
+    """What the surface of disturbed ground bears: slumps and look-alikes draw it from the same distributions."""
+
+    stripe_probability: float = 0.6
+    """Share of the disturbed places with stripes: mud flows, solifluction, patterned ground."""
+    stripe_amplitude: tuple[float, float] = (0.15, 0.9)
+    """Range of the strength of stripes, where there are some."""
+    stripes_across: tuple[float, float] = (5.0, 8.0)
+    """Range of the number of stripes across the place."""
+    smallest_stripe_m: float = 9.0
+    """Least wavelength of stripes."""
+    point_spread_px: float = 0.6
+    """Standard deviation of the sensor's point spread; it damps stripes, and those below two pixels are gone."""
+    slump_scarp_probability: float = 0.75
+    """Share of the slumps with a dark headwall."""
+    lookalike_scarp_probability: float = 0.4
+    """Share of the basins, cut banks and old scars with a dark rim."""
+    scarp_darkness: tuple[float, float] = (0.4, 0.95)
+    """Range of the share of dark material in such a rim."""
+    fade_px: tuple[float, float] = (1.0, 3.0)
+    """Range of the width over which a disturbed surface fades into its surroundings, at the toe; less at the head."""
+    green_toe_probability: float = 0.5
+    """Share of the disturbed places whose lower end is partly overgrown."""
+    scar_bare_share: tuple[float, float] = (0.0, 0.3)
+    """Range of the share of an old scar that is still bare."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +115,8 @@ class LookalikeConfig:
     """Area of vegetated scars over the expected area of slumps: same form, other surface."""
     gravel_area_ratio: float = 0.5
     """Area of bare patches without relief over the expected area of slumps."""
+    gravel_tongue_share: float = 0.3
+    """Share of these patches that are tongues across the slope; the others are round."""
     burn_share: float = 0.02
     """Share of the land that burnt."""
     ridge_share: float = 0.012
@@ -113,6 +151,7 @@ class WorldConfig:
 
     terrain: TerrainConfig = field(default_factory=TerrainConfig)
     slumps: SlumpConfig = field(default_factory=SlumpConfig)
+    marks: MarksConfig = field(default_factory=MarksConfig)
     lookalikes: LookalikeConfig = field(default_factory=LookalikeConfig)
     sky: SkyConfig = field(default_factory=SkyConfig)
     margin_m: float = 400.0

@@ -1,126 +1,74 @@
 """Slumps and look-alikes, painted onto a surface."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
 
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from darts_utils.synthetic.config import LOOKALIKE_CLASSES, WorldConfig
+from darts_utils.synthetic.config import LOOKALIKE_CLASSES
+from darts_utils.synthetic.marks import darken_rim, lay_bare, lay_dark, sink, stripes_of
 from darts_utils.synthetic.noise import Field, fractal, threshold_for_share
-from darts_utils.synthetic.outlines import Outline, Placement, round_basin, tongue
-from darts_utils.synthetic.surface import Disturbance, Surface
-from darts_utils.synthetic.terrain import Terrain
+from darts_utils.synthetic.outlines import round_basin, tongue
+from darts_utils.synthetic.painting import Painting, draw_area_m2, placed, placed_up_to
+from darts_utils.synthetic.surface import Disturbance
 
 _CODES = {name: code for code, name in LOOKALIKE_CLASSES.items()}
-_TRIES = 60
-
-Form = Callable[..., Outline | None]
-
-
-@dataclass
-class Painting:
-    """The state while features are painted."""
-
-    rng: np.random.Generator
-    terrain: Terrain
-    surface: Surface
-    resolution_m: float
-    config: WorldConfig
-    taken: NDArray[np.bool_]
-    """Where no further feature may start: water and what is painted already, with some room around."""
-    slump_labels: NDArray[np.int32]
-    lookalike_class: NDArray[np.uint8]
-    ice: Field
-    """Share of dark scarp."""
-
-    @property
-    def expected_slump_area_m2(self) -> float:
-        """Mean area under slumps at the configured density."""
-        slumps = self.config.slumps
-        mean_ha = slumps.median_area_ha * np.exp(slumps.log_sigma**2 / 2)
-        ground_km2 = self.taken.size * self.resolution_m**2 / 1e6
-        return float(slumps.density_per_km2 * ground_km2 * mean_ha * 1e4)
-
-    def texture(self, *, largest_m: float = 60.0) -> Field:
-        """A field of patches for the whole grid, about −1 to 1."""
-        return (
-            np.clip(
-                fractal(
-                    self.rng, self.taken.shape, resolution_m=self.resolution_m, spectral_slope=1.3, largest_m=largest_m
-                ),
-                -2,
-                2,
-            )
-            / 2
-        )
 
 
 def paint_slumps(painting: Painting) -> None:
-    """Paint thaw slumps: scarp and scar in the relief, a bare wet floor with flow lines, a trend signal."""
-    config = painting.config.slumps
-    rng = painting.rng
-    ground_km2 = painting.taken.size * painting.resolution_m**2 / 1e6
+    """Paint thaw slumps: headwall and scar in the relief, open at the toe; a bare wet floor; a trend signal."""
+    rng, marks = painting.rng, painting.config.marks
     texture = painting.texture()
-    for number in range(1, rng.poisson(config.density_per_km2 * ground_km2) + 1):
-        outline = _placed(painting, _draw_area_m2(painting), form=tongue)
+    for number in range(1, rng.poisson(painting.slump_density_per_km2 * painting.ground_km2) + 1):
+        outline = placed(painting, draw_area_m2(painting), form=tongue)
         if outline is None:
             continue
-        _sink(painting, outline, opening=True)
-        local = 0.45 * texture[outline.window] + 0.75 * _flow_lines(rng, outline)
-        weight = outline.inside.astype("float64")
-        painting.surface.disturb(outline.window, weight, Disturbance.draw(rng), local)
-        rim_m = max(6.0, 0.09 * float(outline.edge_distance_m.max() * 2))
-        rim = np.exp(-((outline.edge_distance_m / rim_m) ** 2)) * np.clip((0.62 - outline.along) / 0.15, 0, 1) * weight
-        _lay(painting.ice, outline.window, rng.uniform(0.7, 0.95) * rim)
+        retreat_m = rng.uniform(*painting.config.slumps.headwall_retreat_m)
+        stale = rng.random() < painting.config.slumps.stale_dem_probability
+        sink(painting, outline, opening=True, retreat_m=retreat_m if stale else 0.0)
+        lay_bare(painting, outline, texture[outline.window], along_only=True)
+        darken_rim(painting, outline, outline.along, probability=marks.slump_scarp_probability)
         painting.slump_labels[outline.window][outline.inside] = number
 
 
 def paint_basins(painting: Painting) -> None:
-    """Paint drained basins: the surface and the depth of slumps, round, without scarp shadow and flow lines."""
+    """Paint drained basins: the surface and the depth of slumps, round and closed."""
+    rng, marks = painting.rng, painting.config.marks
     texture = painting.texture()
-    budget = painting.config.lookalikes.basin_area_ratio * painting.expected_slump_area_m2
-    while budget > 0:
-        area = _draw_area_m2(painting)
-        budget -= area
-        outline = _placed(painting, area, form=round_basin)
-        if outline is None:
-            continue
-        _sink(painting, outline, opening=False)
-        painting.surface.disturb(
-            outline.window, outline.inside.astype("float64"), Disturbance.draw(painting.rng), texture[outline.window]
-        )
+    for outline in placed_up_to(painting, painting.config.lookalikes.basin_area_ratio, form=round_basin):
+        sink(painting, outline, opening=False)
+        lay_bare(painting, outline, texture[outline.window])
+        angle = rng.uniform(0, 2 * np.pi)
+        around = 0.5 + (outline.along - 0.5) * np.cos(angle) + outline.across_m / outline.length_m * np.sin(angle)
+        darken_rim(painting, outline, around, probability=marks.lookalike_scarp_probability)
         painting.lookalike_class[outline.window][outline.inside] = _CODES["drained_basin"]
 
 
 def paint_vegetated_scars(painting: Painting) -> None:
-    """Paint old scars: the form of slumps in the relief, under a full cover of plants."""
-    budget = painting.config.lookalikes.scar_area_ratio * painting.expected_slump_area_m2
-    while budget > 0:
-        area = _draw_area_m2(painting)
-        budget -= area
-        outline = _placed(painting, area, form=tongue)
-        if outline is None:
-            continue
-        _sink(painting, outline, opening=True)
+    """Paint old scars: the form of slumps in the relief, under plants that leave a bare patch here and there."""
+    rng, marks = painting.rng, painting.config.marks
+    texture = painting.texture()
+    for outline in placed_up_to(painting, painting.config.lookalikes.scar_area_ratio, form=tongue):
+        sink(painting, outline, opening=True)
+        here = texture[outline.window]
+        bare = outline.inside & (here > np.quantile(here[outline.inside], 1 - rng.uniform(*marks.scar_bare_share)))
+        lay_bare(painting, outline, here, where=bare)
+        darken_rim(painting, outline, outline.along, probability=marks.lookalike_scarp_probability)
         painting.lookalike_class[outline.window][outline.inside] = _CODES["vegetated_scar"]
 
 
 def paint_gravel(painting: Painting) -> None:
-    """Paint bare patches that do not change the relief."""
+    """Paint bare patches that do not change the relief: round ones, and tongues that lie across the slope."""
     texture = painting.texture()
-    budget = painting.config.lookalikes.gravel_area_ratio * painting.expected_slump_area_m2
-    while budget > 0:
-        area = _draw_area_m2(painting)
-        budget -= area
-        outline = _placed(painting, area, form=round_basin)
-        if outline is None:
-            continue
+    config = painting.config.lookalikes
+    round_ones = placed_up_to(painting, config.gravel_area_ratio * (1 - config.gravel_tongue_share), form=round_basin)
+    tongues = placed_up_to(
+        painting, config.gravel_area_ratio * config.gravel_tongue_share, form=tongue, across_slope=True
+    )
+    for outline in itertools.chain(round_ones, tongues):
         ragged = outline.inside & (texture[outline.window] > -0.25)
-        painting.surface.disturb(
-            outline.window, ragged.astype("float64"), Disturbance.draw(painting.rng), texture[outline.window]
-        )
+        lay_bare(painting, outline, texture[outline.window], where=ragged)
         painting.lookalike_class[outline.window][ragged] = _CODES["gravel"]
 
 
@@ -132,9 +80,13 @@ def paint_banks_and_shores(painting: Painting) -> None:
     width_m = rng.uniform(*config.bank_width_m) * (0.5 + np.clip(terrain.river_side, 0, 1))
     from_water = terrain.river_distance_m - water_m
     bank = (terrain.river_side > 0.35) & (from_water > 0) & (from_water < width_m)
-    _cover_with(painting, bank, "cut_bank", texture)
-    step = np.clip(from_water / 8.0, 0, 1) * np.clip((80.0 - from_water) / 60.0, 0, 1) * (terrain.river_side > 0.35)
-    painting.surface.sinking_m -= np.where(terrain.lake | terrain.river, 0.0, 3.0 * step)
+    rim = np.exp(-(((np.minimum(from_water, 1e6) - width_m) / 6.0) ** 2))
+    _cover_with(painting, bank, "cut_bank", texture, rim=rim)
+    outer = np.clip((terrain.river_side - 0.35) / 0.3, 0, 1)
+    step = np.clip(from_water / 8.0, 0, 1) * np.clip((80.0 - from_water) / 60.0, 0, 1) * outer
+    sinking = np.where(terrain.lake | terrain.river, 0.0, 3.0 * step)
+    painting.surface.sinking_m -= sinking
+    painting.surface.sinking_in_dem_m -= sinking
     labels, count = scipy.ndimage.label(terrain.lake)
     if count:
         distance, nearest = scipy.ndimage.distance_transform_edt(~terrain.lake, return_indices=True)
@@ -160,62 +112,22 @@ def paint_ridges_and_burns(painting: Painting) -> None:
     painting.lookalike_class[burnt] = _CODES["burn"]
 
 
-def _cover_with(painting: Painting, where: NDArray[np.bool_], name: str, texture: Field) -> None:
-    """Disturb a region piece by piece: each connected piece has a surface of its own."""
+def _cover_with(
+    painting: Painting, where: NDArray[np.bool_], name: str, texture: Field, *, rim: Field | None = None
+) -> None:
+    """Disturb a region piece by piece: each connected piece has a surface, stripes and a rim of its own."""
+    rng, marks = painting.rng, painting.config.marks
     labels, _ = scipy.ndimage.label(where & ~painting.taken)
     for number, window in enumerate(scipy.ndimage.find_objects(labels), start=1):
         piece = labels[window] == number
-        painting.surface.disturb(window, piece.astype("float64"), Disturbance.draw(painting.rng), texture[window])
+        rows, columns = np.mgrid[: piece.shape[0], : piece.shape[1]] * painting.resolution_m
+        angle = rng.uniform(0, np.pi)
+        size_m = float(np.sqrt(piece.sum())) * painting.resolution_m
+        local = 0.6 * texture[window] + stripes_of(
+            painting, rows * np.cos(angle) + columns * np.sin(angle), rows / max(size_m, 1.0), width_m=size_m
+        )
+        painting.surface.disturb(window, piece.astype("float64"), Disturbance.draw(rng), local)
         painting.lookalike_class[window][piece] = _CODES[name]
-
-
-def _draw_area_m2(painting: Painting) -> float:
-    config = painting.config.slumps
-    while True:
-        area_ha = config.median_area_ha * np.exp(painting.rng.normal(0, config.log_sigma))
-        if config.smallest_area_ha <= area_ha <= config.largest_area_ha:
-            return float(area_ha * 1e4)
-
-
-def _placed(painting: Painting, area_m2: float, *, form: Form) -> Outline | None:
-    """Find a free place on a slope for a form of the given area; None after too many tries."""
-    rng, terrain = painting.rng, painting.terrain
-    shape = painting.taken.shape
-    elongation = rng.uniform(*painting.config.slumps.elongation)
-    for _ in range(_TRIES):
-        row, column = int(rng.integers(shape[0])), int(rng.integers(shape[1]))
-        if painting.taken[row, column] or not 0.03 < terrain.steepness[row, column] < 0.45:
-            continue
-        direction = (float(terrain.downslope_x[row, column]), float(terrain.downslope_y[row, column]))
-        placement = Placement(row, column, direction, area_m2, elongation)
-        outline = form(rng, shape, placement, resolution_m=painting.resolution_m)
-        if outline is None or painting.taken[outline.window][outline.inside].any():
-            continue
-        room = max(1, round(18.0 / painting.resolution_m))
-        painting.taken[outline.window] |= scipy.ndimage.binary_dilation(outline.inside, iterations=room)
-        return outline
-    return None
-
-
-def _sink(painting: Painting, outline: Outline, *, opening: bool) -> None:
-    """Lower the ground by the scar: a scarp around the head, open towards the toe; or all around."""
-    config = painting.config.slumps
-    size = min(1.0, float(outline.edge_distance_m.max()) / 60.0)
-    low, high = config.scar_depth_m
-    depth_m = (low + (high - low) * size) * painting.rng.uniform(0.6, 1.2)
-    fall = 1 - np.exp(-outline.edge_distance_m / config.edge_m)
-    shape = np.clip(1.05 - outline.along, 0.05, 1.0) if opening else 0.62
-    painting.surface.sinking_m[outline.window] += depth_m * fall * shape
-
-
-def _flow_lines(rng: np.random.Generator, outline: Outline) -> Field:
-    """Stripes along the tongue, as mud flows leave them."""
-    width_m = max(float(outline.edge_distance_m.max()) * 2, 1.0)
-    stripe_m = max(width_m / rng.uniform(5, 8), 9.0)
-    wander = 0.6 * np.sin(2 * np.pi * outline.along * rng.uniform(0.8, 2.0) + rng.uniform(0, 2 * np.pi))
-    lines: Field = np.sin(2 * np.pi * outline.across_m / stripe_m + wander + rng.uniform(0, 2 * np.pi))
-    return lines
-
-
-def _lay(target: Field, window: tuple[slice, slice], values: Field) -> None:
-    target[window] = np.maximum(target[window], values)
+        if rim is not None:
+            dark = rng.random() < marks.lookalike_scarp_probability
+            lay_dark(painting, window, rng.uniform(*marks.scarp_darkness) * rim[window] * piece * dark)

@@ -22,9 +22,11 @@ class Outline:
     edge_distance_m: Field
     """``(h, w)`` distance to the edge, inside; 0 outside."""
     along: Field
-    """``(h, w)`` 0 at the head, 1 at the toe; for a round form the position along an arbitrary diameter."""
+    """``(h, w)`` 0 at the head, 1 at the toe; for a round form the position along the diameter down the slope."""
     across_m: Field
     """``(h, w)`` distance from the middle line, signed."""
+    length_m: float
+    """Distance over which `along` goes from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,13 @@ def tongue(
     half = half * (1 + fan * np.clip(along, 0, 1))
     half = half * (1 + 0.16 * _scallops(rng, along * length_m / width_m * np.pi, np.sign(across_m)))
     inside = (along > 0) & (along < 1) & (np.abs(across_m) < half)
-    return _outline(window, inside, along, across_m, resolution_m)
+    return _outline(window, inside, along, across_m, length_m=length_m, resolution_m=resolution_m)
 
 
 def round_basin(
     rng: np.random.Generator, shape: tuple[int, int], placement: Placement, *, resolution_m: float
 ) -> Outline | None:
-    """Draw a roundish outline with a wavy edge and no direction; else as `tongue`."""
+    """Draw a roundish outline with a wavy edge, whichever way the slope falls; else as `tongue`."""
     radius_m = np.sqrt(placement.area_m2 / np.pi)
     frame = _frame(shape, placement, reach_m=1.6 * radius_m, resolution_m=resolution_m, head=False)
     if frame is None:
@@ -91,7 +93,8 @@ def round_basin(
     for order in (2, 3, 4, 5):
         edge += rng.normal(0, 0.16 / order) * np.cos(order * theta + rng.uniform(0, 2 * np.pi))
     inside = np.hypot(along_m, across_m) < radius_m * edge
-    return _outline(window, inside, along_m / (2 * radius_m) + 0.5, across_m, resolution_m)
+    along = along_m / (2 * radius_m) + 0.5
+    return _outline(window, inside, along, across_m, length_m=2 * radius_m, resolution_m=resolution_m)
 
 
 def _frame(
@@ -124,9 +127,15 @@ def _scallops(rng: np.random.Generator, phase: Field, side: Field) -> Field:
 
 
 def _outline(
-    window: tuple[slice, slice], inside: Mask, along: Field, across_m: Field, resolution_m: float
+    window: tuple[slice, slice],
+    inside: Mask,
+    along: Field,
+    across_m: Field,
+    *,
+    length_m: float,
+    resolution_m: float,
 ) -> Outline | None:
     if int(inside.sum()) < 4:
         return None
     distance: Field = scipy.ndimage.distance_transform_edt(inside) * resolution_m
-    return Outline(window, inside, distance, along, across_m)
+    return Outline(window, inside, distance, along, across_m, length_m)

@@ -1,6 +1,6 @@
 """The composition: one call makes a scene, what is known about it, its elevation and its trends."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage
@@ -8,13 +8,13 @@ import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
+from pyproj import CRS, Proj, Transformer
 
+from darts_utils.dates import parse_date
 from darts_utils.grids import coords_of
 from darts_utils.synthetic.auxiliary import make_dem, make_tcvis
 from darts_utils.synthetic.config import WORLD, WORLD_VERSION, Sensor, WorldConfig
 from darts_utils.synthetic.features import (
-    Painting,
     paint_banks_and_shores,
     paint_basins,
     paint_gravel,
@@ -22,15 +22,17 @@ from darts_utils.synthetic.features import (
     paint_slumps,
     paint_vegetated_scars,
 )
-from darts_utils.synthetic.noise import Field, fractal
-from darts_utils.synthetic.sensors import observe
+from darts_utils.synthetic.noise import Field
+from darts_utils.synthetic.painting import Painting
+from darts_utils.synthetic.sensors import make_tile_id, observe
 from darts_utils.synthetic.sky import make_sky
-from darts_utils.synthetic.surface import Surface
-from darts_utils.synthetic.terrain import Terrain, make_terrain
+from darts_utils.synthetic.surface import undisturbed
+from darts_utils.synthetic.terrain import make_terrain
 from darts_utils.tiles import DIMS
 
 _COVER_MARGIN_M = 300.0
 """Margin around the scene that elevation and trends cover."""
+_SOUTHERNMOST_DEG = 50.0
 _DEM_STEP_M = {"planetscope": 2.0, "sentinel2": 10.0}
 
 
@@ -61,6 +63,8 @@ def synthetic_scene(
     lookalikes: bool = True,
     clouds: bool = True,
     swath_edge: bool = True,
+    stripes: bool = True,
+    scarps: bool = True,
     slump_density_per_km2: float = WORLD.slumps.density_per_km2,
 ) -> SyntheticScene:
     """Make a scene of the synthetic Arctic; the same arguments give the same bytes.
@@ -79,13 +83,17 @@ def synthetic_scene(
         lookalikes: Paint cut banks, ridges, burns, shores, gravel, basins and old scars.
         clouds: Allow clouds with shadows (half of the scenes have them).
         swath_edge: Allow a swath edge beyond which there are no data (two in five scenes have one).
-        slump_density_per_km2: Mean number of slumps.
+        stripes: Let disturbed ground, slumps and look-alikes alike, bear stripes.
+        scarps: Let headwalls and rims, of slumps and look-alikes alike, be dark. With this switch and the one before, all
+            else stays as it is: what a model makes of the difference shows what it leans on.
+        slump_density_per_km2: Mean number of slumps. Look-alikes are as many as at the default.
 
     Returns:
         The scene.
 
     Raises:
-        ValueError: `shape` or `resolution_m` is not positive, or `sensor` is unknown.
+        ValueError: `shape` or `resolution_m` is not positive, `sensor` is unknown, `date` is no date, `crs` is not
+            projected in metres, or the scene lies south of 50° N.
 
     Examples:
         >>> scene = synthetic_scene(1, shape=(64, 64), resolution_m=10.0, sensor="sentinel2")
@@ -96,23 +104,41 @@ def synthetic_scene(
         raise ValueError(f"expected the sensor 'planetscope' or 'sentinel2', but got {sensor!r}")
     if min(shape) < 1 or not resolution_m > 0:
         raise ValueError(f"expected a shape and a resolution above 0, but got {shape} px at {resolution_m} m")
-    config = replace(WORLD, slumps=replace(WORLD.slumps, density_per_km2=slump_density_per_km2))
+    parse_date(date)
+    _check_place(crs, center_lonlat_deg)
+    config = WORLD
+    where = (int(shape[0]), int(shape[1]), float(resolution_m), crs, *map(float, center_lonlat_deg))
+    options = (*where, lookalikes, clouds, swath_edge, stripes, scarps, float(slump_density_per_km2))
     rng = np.random.default_rng([WORLD_VERSION, seed])
     grid = _scene_grid(shape, resolution_m, crs, center_lonlat_deg)
     world = grid.pad(int(np.ceil(config.margin_m / resolution_m)))
     terrain = make_terrain(rng, (world.shape[0], world.shape[1]), resolution_m=resolution_m, config=config.terrain)
-    painting = _painted(rng, terrain, resolution_m, config, lookalikes=lookalikes)
-    elevation = terrain.elevation_m - scipy.ndimage.gaussian_filter(painting.surface.sinking_m, 1.5 / resolution_m)
+    painting = Painting(
+        rng=rng,
+        terrain=terrain,
+        surface=undisturbed(rng, terrain.elevation_m.shape, resolution_m),
+        resolution_m=resolution_m,
+        config=config,
+        slump_density_per_km2=slump_density_per_km2,
+        stripes=stripes,
+        scarps=scarps,
+    )
+    _paint(painting, lookalikes=lookalikes)
+    today, in_dem = (
+        terrain.elevation_m - scipy.ndimage.gaussian_filter(sinking, 1.5 / resolution_m)
+        for sinking in (painting.surface.sinking_m, painting.surface.sinking_in_dem_m)
+    )
     core = tuple(slice(pad, pad + size) for pad, size in zip(_pads(world, grid), shape, strict=True))
     tile = _image(
         rng,
         painting,
-        elevation,
+        today,
         core,
         grid,
         sensor=sensor,
         date=date,
-        seed=seed,
+        tile_id=make_tile_id(sensor, date, seed, options),
+        convergence_deg=_convergence_deg(crs, center_lonlat_deg),
         config=config,
         clouds=clouds,
         swath_edge=swath_edge,
@@ -123,7 +149,7 @@ def synthetic_scene(
         truth=_truth(painting, core, grid, seed),
         dem=make_dem(
             rng,
-            elevation,
+            in_dem,
             world,
             grid,
             step_m=_DEM_STEP_M[sensor],
@@ -132,6 +158,22 @@ def synthetic_scene(
         ),
         tcvis=make_tcvis(trends, world, grid, margin_m=_COVER_MARGIN_M),
     )
+
+
+def _check_place(crs: str, center_lonlat_deg: tuple[float, float]) -> None:
+    parsed = CRS.from_user_input(crs)
+    if not parsed.is_projected or any(axis.unit_name != "metre" for axis in parsed.axis_info):
+        raise ValueError(f"expected a CRS projected in metres, but got {crs!r}: take a UTM zone, for example")
+    if not _SOUTHERNMOST_DEG <= center_lonlat_deg[1] < 90.0:
+        raise ValueError(
+            f"expected the middle of the scene at {_SOUTHERNMOST_DEG:g}° N or farther north, but got "
+            f"{center_lonlat_deg[1]}° N: the world is an Arctic one"
+        )
+
+
+def _convergence_deg(crs: str, center_lonlat_deg: tuple[float, float]) -> float:
+    """Angle from true north to the top of the grid at the middle of the scene."""
+    return float(Proj(crs).get_factors(*center_lonlat_deg).meridian_convergence)
 
 
 def _scene_grid(
@@ -147,57 +189,18 @@ def _pads(world: GeoBox, grid: GeoBox) -> tuple[int, int]:
     return (world.shape[0] - grid.shape[0]) // 2, (world.shape[1] - grid.shape[1]) // 2
 
 
-def _painted(
-    rng: np.random.Generator, terrain: Terrain, resolution_m: float, config: WorldConfig, *, lookalikes: bool
-) -> Painting:
-    shape = terrain.elevation_m.shape
-    water = terrain.lake | terrain.river
-    painting = Painting(
-        rng=rng,
-        terrain=terrain,
-        surface=_undisturbed(rng, shape, resolution_m),
-        resolution_m=resolution_m,
-        config=config,
-        taken=scipy.ndimage.binary_dilation(water, iterations=max(1, round(20.0 / resolution_m))),
-        slump_labels=np.zeros(shape, "int32"),
-        lookalike_class=np.zeros(shape, "uint8"),
-        ice=np.zeros(shape),
-    )
+def _paint(painting: Painting, *, lookalikes: bool) -> None:
     paint_slumps(painting)
-    if lookalikes:
-        paint_basins(painting)
-        paint_vegetated_scars(painting)
-        paint_gravel(painting)
-        reserved, painting.taken = painting.taken, water | (painting.slump_labels > 0) | (painting.lookalike_class > 0)
-        paint_ridges_and_burns(painting)
-        paint_banks_and_shores(painting)
-        painting.taken = reserved
-    return painting
-
-
-def _undisturbed(rng: np.random.Generator, shape: tuple[int, int], resolution_m: float) -> Surface:
-    """Tundra: more or less green, here and there open."""
-    wide, narrow = (
-        fractal(rng, shape, resolution_m=resolution_m, spectral_slope=slope, largest_m=largest)
-        for slope, largest in ((1.9, 900.0), (1.0, 60.0))
-    )
-    season = rng.uniform(0.40, 0.70)
-    trend = np.stack(
-        [
-            spread * fractal(rng, shape, resolution_m=resolution_m, spectral_slope=1.6, largest_m=700.0)
-            + rng.normal(0, 6)
-            for spread in (10.0, 12.0, 10.0)
-        ]
-    )
-    return Surface(
-        green=np.clip(season + 0.14 * wide + 0.08 * narrow, 0, 1),
-        cover=np.clip(0.90 + 0.07 * np.minimum(wide[::-1, ::-1] + 0.8 * narrow, 1.2), 0.2, 1),
-        wetness=np.clip(0.45 + 0.2 * narrow[::-1], 0, 1),
-        burn=np.zeros(shape),
-        brightness=1 + 0.04 * narrow,
-        sinking_m=np.zeros(shape),
-        trend=trend,
-    )
+    if not lookalikes:
+        return
+    paint_basins(painting)
+    paint_vegetated_scars(painting)
+    paint_gravel(painting)
+    water = painting.terrain.lake | painting.terrain.river
+    reserved, painting.taken = painting.taken, water | (painting.slump_labels > 0) | (painting.lookalike_class > 0)
+    paint_ridges_and_burns(painting)
+    paint_banks_and_shores(painting)
+    painting.taken = reserved
 
 
 def _image(
@@ -209,14 +212,16 @@ def _image(
     *,
     sensor: Sensor,
     date: str,
-    seed: int,
+    tile_id: str,
+    convergence_deg: float,
     config: WorldConfig,
     clouds: bool,
     swath_edge: bool,
 ) -> xr.Dataset:
     sun_azimuth_deg, sun_elevation_deg = float(rng.uniform(140, 205)), float(rng.uniform(26, 40))
+    sun_on_grid_deg = sun_azimuth_deg - convergence_deg
     terrain = painting.terrain
-    shading = _shading(elevation_m, painting.resolution_m, sun_azimuth_deg, sun_elevation_deg)
+    shading = _shading(elevation_m, painting.resolution_m, sun_on_grid_deg, sun_elevation_deg)
     water = (terrain.lake | terrain.river).astype("float64")
     reflectance = painting.surface.reflectance(water=water, shading=shading, ice=painting.ice)
     # Optics mix neighbouring pixels a little.
@@ -225,7 +230,7 @@ def _image(
         rng,
         (grid.shape[0], grid.shape[1]),
         resolution_m=painting.resolution_m,
-        sun_azimuth_deg=sun_azimuth_deg,
+        sun_azimuth_deg=sun_on_grid_deg,
         sun_elevation_deg=sun_elevation_deg,
         config=config.sky,
         clouds=clouds,
@@ -238,7 +243,7 @@ def _image(
         grid,
         sensor=sensor,
         date=date,
-        seed=seed,
+        tile_id=tile_id,
         sun_azimuth_deg=sun_azimuth_deg,
         sun_elevation_deg=sun_elevation_deg,
         config=config.sky,
@@ -246,7 +251,7 @@ def _image(
 
 
 def _shading(elevation_m: Field, resolution_m: float, azimuth_deg: float, elevation_deg: float) -> Field:
-    """Illumination of the terrain over that of flat ground, softened by the light of the sky."""
+    """Illumination of the terrain over that of flat ground, softened by the light of the sky; azimuth from the grid's top."""
     down_y, east_x = np.gradient(elevation_m, resolution_m)
     azimuth, zenith = np.radians(azimuth_deg), np.radians(90 - elevation_deg)
     normal = np.sqrt(1 + east_x**2 + down_y**2)

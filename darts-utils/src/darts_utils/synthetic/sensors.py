@@ -1,5 +1,7 @@
 """From reflectance to what a sensor delivers: digital numbers and its quality mask."""
 
+import hashlib
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from darts_utils.variables import OPTICAL_BANDS
 _CLOUD_REFLECTANCE = np.array([0.42, 0.42, 0.43, 0.46])
 _SCL_OF = {"missing": 0, "shadow": 3, "vegetation": 4, "bare": 5, "cloud": 9}
 _UDM2_BIT_OF = {"clear": 0, "shadow": 2, "cloud": 5}
+_MGRS_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 _SCL_BLOCK_PX = 2  # the scene classification comes at 20 m
 
 
@@ -26,7 +29,7 @@ def observe(
     *,
     sensor: Sensor,
     date: str,
-    seed: int,
+    tile_id: str,
     sun_azimuth_deg: float,
     sun_elevation_deg: float,
     config: SkyConfig,
@@ -40,7 +43,7 @@ def observe(
         grid: The scene's grid.
         sensor: Which sensor's masks to make.
         date: ``YYYY-MM-DD``.
-        seed: Goes into the tile's id.
+        tile_id: Goes into the metadata.
         sun_azimuth_deg: Goes into the metadata.
         sun_elevation_deg: Goes into the metadata.
         config: Noise and illumination.
@@ -60,7 +63,7 @@ def observe(
     tile = xr.Dataset(
         coords=coords_of(grid),
         attrs={
-            "tile_id": _tile_id(sensor, date, seed),
+            "tile_id": tile_id,
             "sensor": sensor,
             "date": date,
             "sun_azimuth_deg": round(sun_azimuth_deg, 1),
@@ -73,13 +76,29 @@ def observe(
     return tile.assign({name: variable(name, values, source=source) for name, values in masks.items()})
 
 
-def _tile_id(sensor: Sensor, date: str, seed: int) -> str:
+def make_tile_id(sensor: Sensor, date: str, seed: int, options: object) -> str:
+    """The name of a scene in the manner of its sensor; scenes of other options have other names.
+
+    Args:
+        sensor: Which sensor's manner.
+        date: ``YYYY-MM-DD``.
+        seed: Stands in the place of the time.
+        options: Everything else that decides what the scene holds; its ``repr`` is hashed.
+
+    Examples:
+        >>> make_tile_id("planetscope", "2021-08-21", 3661, None)
+        '20210821_010101_00_6f56'
+        >>> make_tile_id("sentinel2", "2021-08-21", 3661, None)
+        '20210821T210019_003661_T23JRH'
+    """
     day = date.replace("-", "")
+    number = int.from_bytes(hashlib.sha256(repr((seed, options)).encode()).digest()[:8], "big")
     if sensor == "planetscope":
-        return (
-            f"{day}_{seed % 86_400 // 3600:02d}{seed % 3600 // 60:02d}{seed % 60:02d}_{seed // 86_400 % 100:02d}_24a1"
-        )
-    return f"{day}T210019_{seed:06d}_T08WMA"
+        clock = f"{seed % 86_400 // 3600:02d}{seed % 3600 // 60:02d}{seed % 60:02d}"
+        return f"{day}_{clock}_{seed // 86_400 % 100:02d}_{number % 16**4:04x}"
+    number, zone = divmod(number, 60)
+    letters = "".join(_MGRS_LETTERS[number // len(_MGRS_LETTERS) ** place % len(_MGRS_LETTERS)] for place in range(3))
+    return f"{day}T210019_{seed:06d}_T{zone + 1:02d}{letters}"
 
 
 def _planet_masks(sky: Sky) -> dict[str, NDArray[np.uint8]]:

@@ -29,9 +29,16 @@ class SceneSpec:
     shape: tuple[int, int]
     """``(height, width)`` in pixels."""
 
-    def make(self) -> SyntheticScene:
-        """Make the scene."""
-        return synthetic_scene(self.seed, sensor=self.sensor, resolution_m=self.resolution_m, shape=self.shape)
+    def make(self, *, stripes: bool = True, scarps: bool = True) -> SyntheticScene:
+        """Make the scene, on request without stripes or dark scarps."""
+        return synthetic_scene(
+            self.seed,
+            sensor=self.sensor,
+            resolution_m=self.resolution_m,
+            shape=self.shape,
+            stripes=stripes,
+            scarps=scarps,
+        )
 
 
 def scene_specs(split: Split, count: int) -> Iterator[SceneSpec]:

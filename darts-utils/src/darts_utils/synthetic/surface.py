@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darts_utils.synthetic.noise import Field
+from darts_utils.synthetic.noise import Field, fractal
 
 MATERIALS = {
     "green": (0.030, 0.058, 0.042, 0.300),
     "dry": (0.048, 0.074, 0.086, 0.235),
-    "soil": (0.088, 0.116, 0.142, 0.205),
-    "mud": (0.060, 0.078, 0.092, 0.125),
+    "soil": (0.086, 0.108, 0.128, 0.136),
+    "mud": (0.044, 0.052, 0.056, 0.060),
     "char": (0.036, 0.046, 0.056, 0.098),
     "water": (0.050, 0.046, 0.028, 0.018),
     "ice": (0.032, 0.038, 0.044, 0.050),
@@ -42,8 +42,8 @@ class Disturbance:
         """Draw from the one distribution that slumps and their look-alikes share."""
         strength = rng.gamma(4.0, 0.25)
         return Disturbance(
-            cover=rng.beta(1.6, 5.0),
-            wetness=rng.beta(2.2, 1.8),
+            cover=rng.beta(0.8, 4.4),
+            wetness=rng.beta(2.6, 1.6),
             brightness=rng.normal(1.0, 0.12),
             trend=(
                 strength * rng.normal(16, 12),
@@ -68,7 +68,9 @@ class Surface:
     brightness: Field
     """Factor on reflectance."""
     sinking_m: Field
-    """What is taken off the elevation."""
+    """What is taken off the elevation by the day of the image."""
+    sinking_in_dem_m: Field
+    """What was taken off it when the elevation model was made."""
     trend: Field
     """``(3, y, x)`` change of the tasseled-cap trends."""
 
@@ -81,7 +83,7 @@ class Surface:
             disturbance: What the ground becomes.
             texture: ``(h, w)`` about −1 to 1: patches of more and less cover, wetness and brightness.
         """
-        cover = np.clip(disturbance.cover + 0.10 * texture, 0, 1)
+        cover = np.clip(disturbance.cover + 0.12 * texture, 0, 1)
         wetness = np.clip(disturbance.wetness - 0.18 * texture, 0, 1)
         brightness = disturbance.brightness * (1 + 0.06 * texture)
         for name, values in (("cover", cover), ("wetness", wetness), ("brightness", brightness)):
@@ -116,3 +118,29 @@ class Surface:
         ground += ice[None] * (np.asarray(MATERIALS["ice"])[:, None, None] - ground)
         mixed: Field = ground + water[None] * (np.asarray(MATERIALS["water"])[:, None, None] - ground)
         return mixed
+
+
+def undisturbed(rng: np.random.Generator, shape: tuple[int, int], resolution_m: float) -> Surface:
+    """Tundra: more or less green, here and there open."""
+    wide, narrow = (
+        fractal(rng, shape, resolution_m=resolution_m, spectral_slope=slope, largest_m=largest)
+        for slope, largest in ((1.9, 900.0), (1.0, 60.0))
+    )
+    season = rng.uniform(0.40, 0.70)
+    trend = np.stack(
+        [
+            spread * fractal(rng, shape, resolution_m=resolution_m, spectral_slope=1.6, largest_m=700.0)
+            + rng.normal(0, 6)
+            for spread in (10.0, 12.0, 10.0)
+        ]
+    )
+    return Surface(
+        green=np.clip(season + 0.14 * wide + 0.08 * narrow, 0, 1),
+        cover=np.clip(0.90 + 0.07 * np.minimum(wide[::-1, ::-1] + 0.8 * narrow, 1.2), 0.2, 1),
+        wetness=np.clip(0.45 + 0.2 * narrow[::-1], 0, 1),
+        burn=np.zeros(shape),
+        brightness=1 + 0.04 * narrow,
+        sinking_m=np.zeros(shape),
+        sinking_in_dem_m=np.zeros(shape),
+        trend=trend,
+    )

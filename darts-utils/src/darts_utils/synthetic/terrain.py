@@ -50,8 +50,8 @@ def make_terrain(
     )
     elevation = config.relief_m * fractal(rng, shape, **options)
     extent_m = max(shape) * resolution_m
-    # A scene smaller than the largest wavelength sees only a part of the relief.
-    elevation *= min(1.0, 1.6 * extent_m / config.largest_wavelength_m)
+    # A scene smaller than the largest wavelength sees only a part of the relief: its slopes are those of a larger one.
+    elevation *= min(1.0, extent_m / config.largest_wavelength_m)
     river_distance, side = _rivers(rng, shape, resolution_m=resolution_m, config=config)
     elevation -= config.valley_depth_m * np.exp(-((river_distance / config.valley_halfwidth_m) ** 2))
     river = river_distance < config.river_halfwidth_m
@@ -60,9 +60,8 @@ def make_terrain(
     steepness = np.hypot(gradient_x, gradient_y)
     lake = _lakes(rng, steepness, river_distance, resolution_m=resolution_m, share=config.lake_share)
     elevation = _flatten_water(elevation, lake, resolution_m)
-    elevation += config.roughness_m * fractal(
-        rng, shape, resolution_m=resolution_m, spectral_slope=1.0, largest_m=40.0, smallest_m=6.0
-    )
+    hummocks = fractal(rng, shape, resolution_m=resolution_m, spectral_slope=1.0, largest_m=40.0, smallest_m=6.0)
+    elevation += config.roughness_m * np.where(lake | river, 0.0, hummocks)
     safe = np.maximum(steepness, 1e-9)
     return Terrain(
         elevation_m=elevation + config.base_elevation_m,
