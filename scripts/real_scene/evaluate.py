@@ -4,6 +4,9 @@ Maps the chip of the Peel Plateau through ``run_local``, with a band mapping and
 pixel IoU with the majority of the experts (at least 6 of 12), as it is. Beside it stand the two figures that say what it is
 worth: a threshold on NDVI, and the single experts. The network has never seen a real slump.
 
+The network maps the trusted area alone, so network and threshold are compared there, too. An expert is part of the majority:
+the last line leaves each one out of the majority that he or she is compared with (at least 6 of the other 11).
+
 Usage: ``python scripts/real_scene/evaluate.py [--data FOLDER] [--models FILE_OR_FOLDER] [--out FOLDER]``
 """
 
@@ -63,18 +66,27 @@ def main() -> None:
         raise SystemExit(f"{row.failed_stage}: {row.error}")
     with rasterio.open(row.products["binarized"]) as raster, rasterio.open(row.products["probabilities"]) as percent:
         found = raster.read(1) == 1
-        probability = np.where(percent.read(1) == percent.nodata, 0, percent.read(1))
+        trusted = percent.read(1) != percent.nodata
+        probability = np.where(trusted, percent.read(1), 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DartsWarning)
         tile = load_and_preprocess(scene, bands=BANDS)
     grid = geobox_of(tile)
     experts = expert_masks(options.data / OUTLINES, shape=grid.shape, transform=grid.affine, crs=str(grid.crs))
     majority = experts.sum(axis=0) >= MAJORITY
+    bare = tile.ndvi.values < NDVI_THRESHOLD
     single = [iou(mask, majority) for mask in experts]
+    left_out = [iou(mask, experts.sum(axis=0) - mask >= MAJORITY) for mask in experts]
     print(f"slumps found: {row.objects}, highest probability: {probability.max()} %")
     print(f"IoU with the majority of {len(experts)} experts ({majority.sum()} px): {iou(found, majority):.3f}")
-    print(f"for comparison, NDVI < {NDVI_THRESHOLD}: {iou(tile.ndvi.values < NDVI_THRESHOLD, majority):.3f}")
+    print(f"for comparison, NDVI < {NDVI_THRESHOLD}: {iou(bare, majority):.3f}")
     print(f"for comparison, the single experts: {min(single):.3f} to {max(single):.3f}")
+    print(
+        f"within the trusted area ({trusted.mean():.0%} of the chip, {(majority & trusted).sum()} px of the majority):"
+    )
+    print(f"  the network: {iou(found & trusted, majority & trusted):.3f}")
+    print(f"  NDVI threshold {NDVI_THRESHOLD}: {iou(bare & trusted, majority & trusted):.3f}")
+    print(f"experts against the majority of the others: {min(left_out):.3f} to {max(left_out):.3f}")
 
 
 if __name__ == "__main__":
