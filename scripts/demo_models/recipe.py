@@ -6,9 +6,10 @@ from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
 
 COMMAND = "make demo-models"
 SEED = 20_211
-TRAIN_SCENES = 260
+TRAIN_SCENES = 160
 VALIDATION_SCENES = 12
 TEST_SCENES = 24
+COUNTERFACTUAL_SCENES = 8
 
 OPTICAL_INPUTS = (*OPTICAL_BANDS, "ndvi")
 INPUTS = {
@@ -37,16 +38,22 @@ PATCH_PX = 256
 class Schedule:
     """Training schedule of one model."""
 
-    steps: int = 10_000
+    steps: int = 4_500
     """Optimiser steps."""
+    more_steps: int = 0
+    """Steps of a second round, with a fresh optimiser."""
     batch_size: int = 8
     """Crops in a step."""
-    crop_px: int = 192
+    crop_px: int = 160
     """Edge length of a crop."""
     learning_rate: float = 4e-3
-    """Peak of the one-cycle schedule."""
+    """Peak of the one-cycle schedule, of the first round; half of it in the second."""
     weight_decay: float = 1e-3
     """AdamW's weight decay."""
+
+
+SCHEDULES = {"full": Schedule(), "optical": Schedule(more_steps=2_500)}
+"""The network without elevation has more to learn from less."""
 
 
 def network_config(name: str) -> dict[str, object]:

@@ -92,18 +92,36 @@ def validation_iou(network: torch.nn.Module, samples: Samples, channels: int) ->
 
 def train_one(name: str, train: Samples, validation: Samples, *, schedule: recipe.Schedule, out: Path) -> None:
     """Train one model and write its checkpoint and its record."""
-    start = time.perf_counter()
     torch.manual_seed(recipe.SEED)
     torch.set_num_threads(1)
-    inputs = recipe.INPUTS[name]
     network = build_network(recipe.network_config(name)).to(memory_format=torch.channels_last)
-    crops = Crops(train, channels=len(inputs), crop_px=schedule.crop_px, seed=recipe.SEED)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
-    plan = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, schedule.learning_rate, total_steps=schedule.steps, pct_start=0.15
-    )
+    seconds = train_round(name, network, train, validation, schedule=schedule, number=0, out=out)
+    if schedule.more_steps:
+        train_round(name, network, train, validation, schedule=schedule, number=1, out=out, seconds_before=seconds)
+
+
+def train_round(
+    name: str,
+    network: torch.nn.Module,
+    train: Samples,
+    validation: Samples,
+    *,
+    schedule: recipe.Schedule,
+    number: int,
+    out: Path,
+    seconds_before: float = 0.0,
+) -> float:
+    """Train with a learning rate that rises and falls once; write checkpoint and record; return the seconds so far."""
+    start = time.perf_counter() - seconds_before
+    channels = len(recipe.INPUTS[name])
+    steps = (schedule.steps, schedule.more_steps)[number]
+    done = number * schedule.steps
+    crops = Crops(train, channels=channels, crop_px=schedule.crop_px, seed=recipe.SEED + number)
+    peak = schedule.learning_rate / (1 + number)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=peak, weight_decay=schedule.weight_decay)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak, total_steps=steps, pct_start=0.15)
     running = 0.0
-    for step in range(1, schedule.steps + 1):
+    for step in range(1, steps + 1):
         x, y = crops.batch(schedule.batch_size)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = network(x)
@@ -114,30 +132,31 @@ def train_one(name: str, train: Samples, validation: Samples, *, schedule: recip
         optimiser.step()
         plan.step()
         running += loss.item()
-        if step % 500 == 0 or step == schedule.steps:
+        if step % 500 == 0 or step == steps:
             since = time.perf_counter() - start
-            iou = (
-                validation_iou(network, validation, len(inputs))
-                if step % 2000 == 0 or step == schedule.steps
-                else float("nan")
+            scored = step % 2000 == 0 or step == steps
+            iou = validation_iou(network, validation, channels) if scored else float("nan")
+            print(
+                f"{name}: step {done + step}, loss {running / 500:.4f}, validation IoU {iou:.3f}, {since:.0f} s",
+                flush=True,
             )
-            print(f"{name}: step {step}, loss {running / 500:.4f}, validation IoU {iou:.3f}, {since:.0f} s", flush=True)
             running = 0.0
-            if step % 2000 == 0:
-                save(name, network, out, schedule=schedule, seconds=since, iou=iou, steps=step)
-    save(name, network, out, schedule=schedule, seconds=time.perf_counter() - start, iou=iou, steps=schedule.steps)
+            if scored:
+                save(name, network, out, schedule=schedule, seconds=since, iou=iou, steps=done + step)
+    return time.perf_counter() - start
 
 
 def save(
     name: str, network: torch.nn.Module, out: Path, *, schedule: recipe.Schedule, seconds: float, iou: float, steps: int
 ) -> None:
     """Write checkpoint and record."""
+    first = min(steps, schedule.steps)
     record = {
         "command": recipe.COMMAND,
         "seed": recipe.SEED,
         "world_version": WORLD_VERSION,
         "train_scenes": recipe.TRAIN_SCENES,
-        "schedule": {**dataclasses.asdict(schedule), "steps": steps},
+        "schedule": {**dataclasses.asdict(schedule), "steps": first, "more_steps": steps - first},
         "training_seconds": round(seconds),
         "validation_pixel_iou": round(iou, 4),
         "torch": str(torch.__version__),
@@ -173,12 +192,14 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=sorted(recipe.INPUTS), default=sorted(recipe.INPUTS))
-    parser.add_argument("--steps", type=int, default=recipe.Schedule.steps)
+    parser.add_argument("--steps", type=int, help="of the first round; there is no second one then")
     parser.add_argument("--scenes", type=int, default=recipe.TRAIN_SCENES)
     parser.add_argument("--out", type=Path, default=MODELS)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    schedule = recipe.Schedule(steps=options.steps)
+    schedules = dict(recipe.SCHEDULES)
+    if options.steps is not None:
+        schedules = {name: dataclasses.replace(s, steps=options.steps, more_steps=0) for name, s in schedules.items()}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         train = list(scene_specs("train", options.scenes))
@@ -188,7 +209,8 @@ def main() -> None:
         print(f"{len(train)} training scenes made in {time.perf_counter() - start:.0f} s", flush=True)
         context = get_context("spawn")
         runs = [
-            context.Process(target=_process, args=(name, folder, str(options.out), schedule)) for name in options.models
+            context.Process(target=_process, args=(name, folder, str(options.out), schedules[name]))
+            for name in options.models
         ]
         for run in runs:
             run.start()
