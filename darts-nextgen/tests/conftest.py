@@ -19,7 +19,7 @@ def models():
 @pytest.fixture(scope="session")
 def planet_scene():
     """A PlanetScope scene with clouds."""
-    return synthetic_scene(100_000, shape=(200, 220))
+    return synthetic_scene(100_018, shape=(200, 220), slump_density_per_km2=14.0)
 
 
 @pytest.fixture(scope="session")
