@@ -142,12 +142,22 @@ def train_round(
             )
             running = 0.0
             if scored:
-                save(name, network, out, schedule=schedule, seconds=since, iou=iou, steps=done + step)
+                save(
+                    name, network, out, schedule=schedule, seconds=since, iou=iou, steps=done + step, scenes=len(train)
+                )
     return time.perf_counter() - start
 
 
 def save(
-    name: str, network: torch.nn.Module, out: Path, *, schedule: recipe.Schedule, seconds: float, iou: float, steps: int
+    name: str,
+    network: torch.nn.Module,
+    out: Path,
+    *,
+    schedule: recipe.Schedule,
+    seconds: float,
+    iou: float,
+    steps: int,
+    scenes: int,
 ) -> None:
     """Write checkpoint and record."""
     first = min(steps, schedule.steps)
@@ -155,7 +165,7 @@ def save(
         "command": recipe.COMMAND,
         "seed": recipe.SEED,
         "world_version": WORLD_VERSION,
-        "train_scenes": recipe.TRAIN_SCENES,
+        "train_scenes": scenes,
         "schedule": {**dataclasses.asdict(schedule), "steps": first, "more_steps": steps - first},
         "training_seconds": round(seconds),
         "validation_pixel_iou": round(iou, 4),
