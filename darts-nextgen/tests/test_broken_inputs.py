@@ -15,8 +15,6 @@ from affine import Affine
 from darts_nextgen import read_report
 from darts_utils.files import TEMPORARY_PREFIX
 
-IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-
 
 def rewrite(path, change=lambda values: values, **profile):
     """Write a raster anew with other values or another profile."""
@@ -189,12 +187,42 @@ def test_elevation_somewhere_else_fails_the_tile(planet, sentinel, models, tmp_p
     assert "give one that overlaps" in err
 
 
-@pytest.mark.skipif(IS_ROOT, reason="root may write everywhere")
-def test_a_folder_without_permission_is_refused(planet, models, tmp_path, darts):
+def run_without_override(*arguments):
+    """Run the command line without root's right to read and write everywhere."""
+    command = [Path(sys.executable).with_name("darts"), *arguments]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may read and write everywhere, and setpriv (util-linux) is not installed")
+        rights = "-dac_override,-dac_read_search"
+        command = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_folder_without_permission_is_refused(planet, models, tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    done = darts("run", "--scene", planet.scene, "--models", models / "optical.pt", "--out", locked / "out")
-    assert_refused(done, locked)
+    options = ["run", "--scene", planet.scene, "--models", models / "optical.pt"]
+    assert_refused(run_without_override(*options, "--out", locked / "out"), locked, "permission denied")
+    assert list(locked.iterdir()) == []
+
+
+def test_what_may_not_be_looked_at_fails_for_itself_or_is_refused(planet, models, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0)
+    (tmp_path / "list.txt").write_text(f"locked/x\n{planet.scene}\n")
+    options = ["run", "--models", models / "optical.pt", "--out", tmp_path / "out"]
+    code, out, err = run_without_override(*options, "--scenes", tmp_path / "list.txt")
+    assert code == 1
+    assert "1 of 2 scenes mapped" in out
+    assert f"failed: {locked / 'x'} (load): " in err
+    assert "Traceback" not in err
+    for mistake in (
+        ["--scene", locked / "x"],
+        ["--scene", planet.scene, "--models", locked / "m.pt"],
+        ["--scene", planet.scene, "--dem", locked / "d.tif"],
+    ):
+        assert_refused(run_without_override(*options, *mistake), locked, "there is no")
 
 
 def test_an_output_that_cannot_be_a_folder_is_refused(planet, models, tmp_path, darts):

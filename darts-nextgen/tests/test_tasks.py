@@ -1,6 +1,5 @@
 """Which scenes a run maps."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -59,13 +58,6 @@ def test_a_path_with_dots_has_the_name_of_what_it_leads_to(folder, monkeypatch):
 def test_a_link_keeps_its_name(folder):
     (folder / "link").symlink_to(folder / "a")
     assert [task.tile_id for task in tasks_of(scene=folder / "link")] == ["link"]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
-def test_a_locked_scene_of_a_list_is_a_task_like_any_other(folder):
-    (folder / "locked").mkdir(mode=0)
-    (folder / "list.txt").write_text("locked/x\na\n")
-    assert [task.tile_id for task in tasks_of(scenes=str(folder / "list.txt"))] == ["x", "a"]
 
 
 def test_a_name_too_long_is_nothing(folder):
