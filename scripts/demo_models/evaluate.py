@@ -19,16 +19,17 @@ from pathlib import Path
 
 import numpy as np
 import recipe
-import scipy.ndimage
 from samples import IGNORE, label_of, preprocessed
 from train import MODELS
 
 from darts_ensemble import Ensemble
-from darts_postprocessing import postprocess
+from darts_postprocessing import PostprocessingConfig, postprocess
 from darts_utils.errors import DartsWarning
+from darts_utils.objects import label_objects
 from darts_utils.synthetic import WORLD_VERSION, SceneSpec, scene_specs
 
-THRESHOLD = 0.5
+THRESHOLD = PostprocessingConfig.threshold
+SMALLEST_PX = PostprocessingConfig.min_object_px
 LIMIT = 0.70
 MATCH_IOU = 0.5
 COUNTERFACTUALS: dict[str, dict[str, bool]] = {
@@ -48,8 +49,10 @@ def pixel_counts(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 def object_counts(found: np.ndarray, slumps: np.ndarray, trusted: np.ndarray) -> np.ndarray:
     """Objects found and right, objects found, slumps found, slumps; slumps that leave the trusted area do not count."""
-    objects, count = scipy.ndimage.label(found, structure=np.ones((3, 3)))
-    inside = [n for n in np.unique(slumps[slumps > 0]) if trusted[slumps == n].all() and (slumps == n).sum() >= 32]
+    objects, count = label_objects(found)
+    inside = [
+        n for n in np.unique(slumps[slumps > 0]) if trusted[slumps == n].all() and (slumps == n).sum() >= SMALLEST_PX
+    ]
     cut = set(np.unique(slumps[slumps > 0])) - set(inside)
     right = considered = 0
     hit = set()
