@@ -16,7 +16,7 @@ def netcdf_encoding(tile: xr.Dataset) -> dict[str, dict[str, Any]]:
         tile: The tile to write.
 
     Returns:
-        For each variable its dtype as in memory, deflate with shuffle, checksums, 512 px chunks, the name of the grid
+        For each variable its dtype as in memory, deflate with shuffle, 512 px chunks, the name of the grid
         mapping for GDAL, and a ``_FillValue`` only where the values are floats (NaN): integers and masks come back exactly
         as they were.
     """
@@ -26,7 +26,6 @@ def netcdf_encoding(tile: xr.Dataset) -> dict[str, dict[str, Any]]:
             "zlib": True,
             "complevel": _DEFLATE_LEVEL,
             "shuffle": True,
-            "fletcher32": True,
             "grid_mapping": "spatial_ref",
             "chunksizes": tuple(min(_CHUNK_PX, size) for size in variable.shape),
             "_FillValue": np.nan if np.issubdtype(variable.dtype, np.floating) else None,

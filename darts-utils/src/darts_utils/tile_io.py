@@ -1,8 +1,11 @@
 """Tile ↔ NetCDF: lossless and atomic."""
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from darts_utils.attributes import pack_attributes, unpack_attributes
@@ -11,6 +14,14 @@ from darts_utils.encoding import netcdf_encoding
 from darts_utils.errors import SceneError, SceneNotFoundError, TileContractError
 from darts_utils.files import atomic_path
 from darts_utils.tiles import check_tile
+
+_CHECKSUM = "darts_checksum"
+"""Attribute of a tile file: SHA-256 over all values and attributes. HDF5 does not notice every damage by itself."""
+
+_DTYPES = frozenset(
+    ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]
+)
+"""What a tile file holds, bit for bit."""
 
 _DAMAGE = (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError)
 """What h5netcdf and xarray raise, depending on where a damaged file breaks."""
@@ -29,7 +40,7 @@ def write_tile(tile: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         The path written.
 
     Raises:
-        TileContractError: `tile` does not keep the tile contract, or an attribute is of another kind.
+        TileContractError: `tile` does not keep the tile contract, or an attribute or a dtype is of another kind.
         OutputError: The file cannot be written.
 
     Examples:
@@ -41,12 +52,10 @@ def write_tile(tile: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         True
     """
     check_tile(tile)
-    unusable = [name for name in map(str, tile.data_vars) if not name or "/" in name or "\0" in name]
-    if unusable:
-        raise TileContractError(
-            f"variables of a tile file must have names without '/', but got {unusable}: rename them"
-        )
-    stored = _with_packed_attrs(move_tile(tile, device="cpu"))
+    _check_storable(tile)
+    tile = move_tile(tile, device="cpu")
+    stored = _with_packed_attrs(tile)
+    stored.attrs[_CHECKSUM] = _checksum(tile)
     for name in stored.variables:
         stored[name].encoding = {}  # what a former file used must not decide about this one
     with atomic_path(path) as temporary:
@@ -65,7 +74,7 @@ def read_tile(path: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises:
         SceneNotFoundError: There is no such file.
-        SceneError: The file is damaged or not NetCDF.
+        SceneError: The file is damaged (its checksum tells), not NetCDF, or not written by `write_tile`.
         TileContractError: The file holds something else than a tile.
     """
     path = Path(path)
@@ -86,8 +95,45 @@ def read_tile(path: str | os.PathLike[str]) -> xr.Dataset:
         raise SceneError(
             f"cannot read tile '{path}' ({reason}): the file is damaged or no NetCDF-4 tile; write it anew"
         ) from error
+    noted = tile.attrs.pop(_CHECKSUM, None)
     check_tile(tile)
+    if noted != _checksum(tile):
+        found = "has another" if noted is not None else "has none"
+        raise SceneError(
+            f"cannot trust tile '{path}': expected the checksum that write_tile notes, but it {found}: the file is damaged, or "
+            "something else wrote it; write it anew"
+        )
     return tile
+
+
+def _check_storable(tile: xr.Dataset) -> None:
+    for name, variable in tile.variables.items():
+        if not str(name) or "/" in str(name) or "\0" in str(name):
+            raise TileContractError(
+                f"variables of a tile file must have names without '/', but got {name!r}: rename it"
+            )
+        if str(variable.dtype) not in _DTYPES:
+            raise TileContractError(
+                f"variables of a tile file must hold whole numbers, single or double precision, or truth values, but {name!r} "
+                f"holds {variable.dtype}: drop or convert it"
+            )
+    if _CHECKSUM in tile.attrs:
+        raise TileContractError(f"attribute {_CHECKSUM!r} of a tile is kept for its file: remove it")
+
+
+def _checksum(tile: xr.Dataset) -> str:
+    digest = hashlib.sha256()
+    digest.update(_line(tile.attrs, owner="the tile"))
+    for name in sorted(map(str, tile.variables)):
+        variable = tile[name].variable
+        digest.update(_line(variable.attrs, owner=f"variable {name!r}"))
+        digest.update(repr((name, variable.dims, variable.dtype.str, variable.shape)).encode())
+        digest.update(np.ascontiguousarray(variable.values).data)
+    return digest.hexdigest()
+
+
+def _line(attrs: dict[str, object], *, owner: str) -> bytes:
+    return json.dumps(pack_attributes(attrs, owner=owner), sort_keys=True).encode()
 
 
 def _with_packed_attrs(tile: xr.Dataset) -> xr.Dataset:
