@@ -47,11 +47,11 @@ def model_files(source: Source) -> dict[str, Path]:
 
 
 def _files_at(place: Path) -> list[Path]:
-    if is_file(place) or not exists(place):
-        if not exists(place):
-            raise CheckpointError(
-                f"expected a model file or a folder at '{place}', but there is none that can be read: check the path"
-            )
+    if not exists(place):
+        raise CheckpointError(
+            f"expected a model file or a folder at '{place}', but there is none that can be read: check the path"
+        )
+    if is_file(place):
         return [place]
     found = sorted(path for path in place.glob(f"*{SUFFIX}") if path.is_file() and not path.name.startswith("."))
     if not found:
