@@ -8,7 +8,7 @@ PACKAGES := darts_utils darts_preprocessing darts_segmentation darts_ensemble da
 MEMBERS := $(wildcard darts-*/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test test-all test-gpu lint format types contracts docs check lock dist difficulty demo-models demo-scores real-scene clean
+.PHONY: help install develop demo test test-all test-gpu lint format types contracts docs check lock dist bench bench-gpu difficulty demo-models demo-scores real-scene clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -55,6 +55,13 @@ lock: $(UV) ## compute requirements.lock and requirements-dev.lock anew
 dist: $(UV) ## a wheel of every package, into dist/
 	rm -rf dist
 	$(UV) build --quiet --all-packages --wheel --out-dir dist
+
+bench: develop ## ours against the libraries of today, into benchmarks/RESULTS.md (NAMES="slope ndvi": only those)
+	$(BIN)/python -m benchmarks $(NAMES)
+
+bench-gpu: develop ## the benchmarks that need a CUDA device (installs CuPy)
+	$(UV) pip install --quiet --python .venv -e "darts-utils[gpu]"
+	$(BIN)/python -m benchmarks --gpu $(NAMES)
 
 difficulty: develop ## how far thresholds and per-pixel classifiers get on the synthetic Arctic
 	$(BIN)/python scripts/demo_models/difficulty.py

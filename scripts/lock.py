@@ -88,7 +88,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     editable = [f"-e file:{name}" for name in members()]
-    dev = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["rye"]["dev-dependencies"]
+    root = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    dev = [*root["tool"]["rye"]["dev-dependencies"], *root["project"]["optional-dependencies"]["bench"]]
     uv = str((ROOT / options.uv).resolve()) if "/" in options.uv else options.uv
     everything = lock(uv, [*editable, *dev], upgrade=options.upgrade, former=ROOT / "requirements-dev.lock")
     (ROOT / "requirements-dev.lock").write_text(everything)

@@ -128,10 +128,6 @@ def test_every_package_is_in_every_contract(name):
     if name == "torch":  # the model packages may; of darts_utils all but the engine, and the test kit, may not
         expected -= {"darts_segmentation", "darts_ensemble", "darts_nextgen", "darts_utils"}
         expected |= modules_of_darts_utils() - {"darts_utils.inference", "darts_utils.testing"}
-    if name == "typer":
-        nextgen = {path.name.removesuffix(".py") for path in (ROOT / "darts-nextgen/src/darts_nextgen").iterdir()}
-        inner = nextgen - {"cli", "commands", "__init__", "__pycache__", "py.typed"}
-        expected = expected - {"darts_nextgen"} | {f"darts_nextgen.{module}" for module in inner}
     assert sources == expected
 
 

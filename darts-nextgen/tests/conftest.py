@@ -5,8 +5,8 @@ import warnings
 
 import pytest
 
-from darts_nextgen.cli import app
 from darts_nextgen.demo.sample import MODELS
+from darts_utils.cli import app
 from darts_utils.synthetic import synthetic_scene, write_scene
 
 

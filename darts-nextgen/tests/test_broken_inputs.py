@@ -233,7 +233,7 @@ def test_an_output_that_cannot_be_a_folder_is_refused(planet, models, tmp_path, 
 
 LIMITED = """
 import resource, sys
-from darts_nextgen.cli import main
+from darts_utils.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
 main()
 """

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_nextgen.pipeline.report import RunReport, TileRow, describe_error, read_report, write_report
+from darts_nextgen.pipeline.report import RunReport, TileRow, read_report, write_report
 from darts_nextgen.pipeline.stages import STAGE_NAMES
 from darts_utils.errors import OutputError
 
@@ -79,8 +79,3 @@ def test_a_table_is_replaced_only_when_it_is_complete(tmp_path):
         write_report([TileRow("b", tmp_path, objects="many")], path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_errors_are_one_line():
-    assert describe_error(ValueError("a\n  b")) == "ValueError: a b"
-    assert describe_error(KeyboardInterrupt()) == "KeyboardInterrupt"

@@ -5,11 +5,11 @@ import platform
 
 import rasterio
 
-from darts_nextgen.plugins import command_entry_points
 from darts_utils.device import cuda_device_count
 from darts_utils.errors import DeviceError
 from darts_utils.inference.devices import resolve_device
 from darts_utils.models import model_frameworks
+from darts_utils.plugins import command_entry_points
 
 _LIBRARIES = ("torch", "numpy", "xarray", "rasterio", "ray", "cupy-cuda13x", "cucim-cu13")
 

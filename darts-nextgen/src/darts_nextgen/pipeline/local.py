@@ -1,20 +1,19 @@
 """The runtime of this process: one tile after the other through the stages, each tile failing for itself."""
 
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.plan import plan_run
-from darts_nextgen.pipeline.report import RESULTS_FILE, RunReport, TileRow, describe_error, write_report
+from darts_nextgen.pipeline.report import RESULTS_FILE, RunReport, TileRow, write_report
 from darts_nextgen.pipeline.runfiles import RUN_FILE, write_config
 from darts_nextgen.pipeline.stages import run_stages
 from darts_nextgen.pipeline.tasks import SceneTask
-from darts_utils.errors import DartsWarning
-from darts_utils.logging import get_logger, log_tile, timed
+from darts_utils.faults import attempt, collected_warnings
+from darts_utils.logging import get_logger, log_tile
 
 _logger = get_logger(__name__)
 
@@ -107,7 +106,7 @@ def run_task(task: SceneTask, steps: Sequence[NamedStep]) -> TileRow:
         steps: Name of each stage and its step, in order.
     """
     with log_tile(task.tile_id):
-        with _collected_warnings() as notes:
+        with collected_warnings() as notes:
             row = _run_steps(task, steps)
         for note in notes:
             _logger.warning("%s", note)
@@ -118,35 +117,13 @@ def _run_steps(task: SceneTask, steps: Sequence[NamedStep]) -> TileRow:
     seconds: dict[str, float] = {}
     passed: Any = task
     for name, step in steps:
-        try:
-            with timed(name, logger=_logger) as timing:
-                passed = step(passed)
-        except Exception as error:  # a broken scene must never stop the others
-            _logger.debug("traceback of the failure in %s", name, exc_info=True)
+        done = attempt(partial(step, passed), step=name, logger=_logger)
+        seconds[name] = done.seconds
+        if done.error is not None:
             return TileRow(
-                task.tile_id,
-                task.path,
-                status="failed",
-                failed_stage=name,
-                error=describe_error(error),
-                seconds={**seconds, name: timing.seconds},
+                task.tile_id, task.path, status="failed", failed_stage=name, error=done.error, seconds=seconds
             )
-        seconds[name] = timing.seconds
+        passed = done.value
     return TileRow(
         task.tile_id, task.path, status="done", objects=passed.objects, seconds=seconds, products=passed.products
     )
-
-
-@contextmanager
-def _collected_warnings() -> Iterator[list[str]]:
-    """Collect what the packages warn of, each once, and let all other warnings go their way."""
-    notes: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DartsWarning)
-        yield notes
-    for warning in caught:
-        if issubclass(warning.category, DartsWarning):
-            notes.append(" ".join(str(warning.message).split()))
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    notes[:] = dict.fromkeys(notes)

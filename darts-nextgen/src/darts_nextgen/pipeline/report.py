@@ -119,17 +119,6 @@ def read_report(path: str | os.PathLike[str]) -> RunReport:
     return RunReport(tuple(_row(record) for record in table.to_pylist(maps_as_pydicts="strict")), Path(path))
 
 
-def describe_error(error: BaseException) -> str:
-    r"""Say in one line what went wrong.
-
-    Examples:
-        >>> describe_error(ValueError("expected 1,\n  got 2"))
-        'ValueError: expected 1, got 2'
-    """
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
 def _record(row: TileRow) -> dict[str, object]:
     return {
         "tile_id": row.tile_id,

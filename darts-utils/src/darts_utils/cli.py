@@ -1,8 +1,8 @@
 """The ``darts`` command line: composed, when it is asked, of the commands that the installed packages announce.
 
-A package announces a command in the entry-point group ``darts.cli``: the key is the command's name, the value a function
-with typer's annotations. The module of the function must be cheap to import, because ``darts --help`` imports it for the
-first line of its docstring; what is heavy is imported in the function's body.
+A package announces a command in the entry-point group ``darts.cli``: the key is the command's name, of one word
+(``preprocess``) or more (``model inspect``), the value a function with typer's annotations. Commands of several packages
+may share their first word. ``darts --help`` reads the first lines of the docstrings without importing anything.
 """
 
 import importlib.metadata
@@ -15,9 +15,9 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from darts_nextgen.plugins import command_entry_points
 from darts_utils.errors import DartsError
 from darts_utils.logging import configure_logging
+from darts_utils.plugins import command_entry_points, summary_of
 
 EXIT_WRONG_USAGE = 2
 """Exit code of everything that stops a command: wrong options, a bad configuration, an output that cannot be written."""
@@ -47,6 +47,12 @@ class CommandGroup(TyperGroup):
         """Names of the installed commands, in alphabetical order."""
         return sorted(command_entry_points())
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write name and summary of each command, without importing it."""
+        rows = [(name, summary_of(entry)) for name, entry in sorted(command_entry_points().items())]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import the function of a command and wrap it; None where no package announces it."""
         entry = command_entry_points().get(cmd_name)
@@ -55,6 +61,17 @@ class CommandGroup(TyperGroup):
         program = typer.Typer(add_completion=False, rich_markup_mode=None)
         program.command(cmd_name, context_settings=_HELP_OPTIONS)(_function_of(entry))
         return typer.main.get_command(program)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command whose name has most of the leading words."""
+        names = command_entry_points()
+        longest = max(len(name.split()) for name in names)
+        for words in range(min(longest, len(args)), 0, -1):
+            name = " ".join(args[:words])
+            if name in names:
+                return name, self.get_command(ctx, name), args[words:]
+        _refuse_unfinished(args, names)
+        return super().resolve_command(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run the command line; expected errors become one line on standard error and an exit code."""
@@ -71,6 +88,13 @@ class CommandGroup(TyperGroup):
         if code == EXIT_INTERRUPTED:
             typer.echo("darts: interrupted; what is complete stays", err=True)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse_unfinished(args: Sequence[str], names: Sequence[str] | dict[str, Any]) -> None:
+    """Name the commands that begin with the words given, where these are none themselves."""
+    longer = sorted(name for name in names if name.split()[0] == args[0] and " " in name)
+    if longer:
+        raise TyperException(f"expected one of the commands {', '.join(longer)}, but got {' '.join(args)!r}")
 
 
 def _function_of(entry: importlib.metadata.EntryPoint) -> Any:
@@ -96,7 +120,7 @@ def _fail(message: str) -> NoReturn:
 
 def _print_version(wanted: Any) -> None:
     if wanted:
-        typer.echo(f"darts {importlib.metadata.version('darts-nextgen')}")
+        typer.echo(f"darts {importlib.metadata.version('darts-utils')}")
         raise typer.Exit
 
 

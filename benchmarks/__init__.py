@@ -1,0 +1,1 @@
+"""Ours against the libraries that people use today; see README.md."""

@@ -1,0 +1,76 @@
+"""The boundary of one tile: whatever goes wrong inside becomes a value, and the other tiles go on."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from darts_utils.errors import DartsWarning
+from darts_utils.logging import timed
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Attempt(Generic[Result]):
+    """What became of a piece of work."""
+
+    value: Result | None
+    """What it returned; None where it failed."""
+    error: str | None
+    """One line that says what went wrong, see `describe_error`; None where nothing did."""
+    seconds: float
+    """Wall-clock seconds that it took."""
+
+
+def attempt(work: Callable[[], Result], *, step: str, logger: logging.Logger) -> Attempt[Result]:
+    """Do a piece of work and catch whatever it raises; the one place where DARTS catches everything.
+
+    Args:
+        work: What to do.
+        step: What it is called in log lines.
+        logger: Receives the duration, and the traceback of a failure, at debug level.
+
+    Examples:
+        >>> attempt(lambda: 1 // 0, step="divide", logger=logging.getLogger("example")).error
+        'ZeroDivisionError: integer division or modulo by zero'
+    """
+    try:
+        with timed(step, logger=logger) as timing:
+            value = work()
+    except Exception as error:  # a broken tile must never stop the others
+        logger.debug("traceback of the failure in %s", step, exc_info=True)
+        return Attempt(None, describe_error(error), timing.seconds)
+    return Attempt(value, None, timing.seconds)
+
+
+def describe_error(error: BaseException) -> str:
+    r"""Say in one line what went wrong.
+
+    Examples:
+        >>> describe_error(ValueError("expected 1,\n  got 2"))
+        'ValueError: expected 1, got 2'
+    """
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """Collect what the packages warn of (`DartsWarning`), each once, and let all other warnings go their way.
+
+    Yields:
+        List that holds one line for each warning when the block has ended.
+    """
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DartsWarning)
+        yield notes
+    for warning in caught:
+        if issubclass(warning.category, DartsWarning):
+            notes.append(" ".join(str(warning.message).split()))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    notes[:] = dict.fromkeys(notes)

@@ -1,0 +1,54 @@
+"""The boundary of one tile."""
+
+import logging
+import warnings
+
+import pytest
+
+from darts_utils.errors import DartsWarning
+from darts_utils.faults import attempt, collected_warnings, describe_error
+
+LOGGER = logging.getLogger("darts.test")
+
+
+def test_what_succeeds_gives_its_value():
+    done = attempt(lambda: 7, step="count", logger=LOGGER)
+    assert (done.value, done.error) == (7, None)
+    assert done.seconds >= 0
+
+
+@pytest.mark.parametrize("error", [ValueError("a\n  b"), MemoryError("a b"), RecursionError("a b")])
+def test_whatever_fails_gives_its_error_in_one_line(error):
+    def fail():
+        raise error
+
+    done = attempt(fail, step="count", logger=LOGGER)
+    assert done.value is None
+    assert done.error == f"{type(error).__name__}: a b"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_process_is_not_caught(stop):
+    def fail():
+        raise stop
+
+    with pytest.raises(stop):
+        attempt(fail, step="count", logger=LOGGER)
+
+
+def test_errors_are_one_line():
+    assert describe_error(ValueError("a\n  b")) == "ValueError: a b"
+    assert describe_error(KeyboardInterrupt()) == "KeyboardInterrupt"
+
+
+def test_warnings_of_the_packages_are_collected_and_others_pass():
+    def work():
+        with collected_warnings() as notes:
+            for _ in range(2):
+                warnings.warn("the model\n covers half", DartsWarning, stacklevel=1)
+            warnings.warn("not ours", UserWarning, stacklevel=1)
+        return notes
+
+    with pytest.warns(UserWarning, match="not ours"):
+        notes = work()
+    assert notes == ["the model covers half"]
