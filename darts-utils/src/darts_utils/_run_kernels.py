@@ -1,0 +1,216 @@
+"""The loops over runs; `darts_utils.runs` calls them and checks shapes before, since a kernel would read beyond an array."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darts_utils.kernels import kernel
+
+Array: TypeAlias = NDArray[Any]
+Found: TypeAlias = tuple[Array, ...]
+"""Runs in each row, then first column, end (and label) of each run."""
+
+
+@kernel
+def _grown(array: Array, least: int) -> Array:
+    """Return `array`, or a copy with more room, so that it holds at least `least`."""
+    if array.size >= least:
+        return array
+    larger = np.empty(max(least, 2 * array.size), dtype=array.dtype)
+    larger[: array.size] = array
+    return larger
+
+
+@kernel
+def _append_runs(marked: Array, offset: int, first: Array, end: Array, number: int) -> int:
+    """Append the runs of a row of marks to `first` and `end`; returns how many there are then.
+
+    Blocks without a change are passed over as a whole: almost all of a raster is such.
+    """
+    block, width, inside = 64, marked.size, False
+    for start in range(0, width, block):
+        stop = min(start + block, width)
+        filled = 0
+        for column in range(start, stop):
+            filled += marked[column]
+        if filled == (stop - start if inside else 0):
+            continue
+        for column in range(start, stop):
+            if marked[column] != inside:
+                if inside:
+                    end[number] = offset + column
+                    number += 1
+                else:
+                    first[number] = offset + column
+                inside = not inside
+    if inside:
+        end[number] = offset + width
+        number += 1
+    return number
+
+
+@kernel
+def scan_rows(first_row: int, last_row: int, values: Array, valid: Array, limit: float) -> Found:
+    width = values.shape[1]
+    counts = np.zeros(last_row - first_row, dtype=np.int64)
+    first, end = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
+    marked = np.zeros(width, dtype=np.uint8)
+    number = 0
+    for row in range(first_row, last_row):
+        for column in range(width):
+            marked[column] = values[row, column] > limit
+        if valid.size:
+            for column in range(width):
+                marked[column] &= valid[row, column]
+        first, end = _grown(first, number + width // 2 + 1), _grown(end, number + width // 2 + 1)
+        before = number
+        number = _append_runs(marked, 0, first, end, number)
+        counts[row - first_row] = number - before
+    return counts, first[:number].copy(), end[:number].copy()
+
+
+@kernel
+def scan_runs(
+    first_row: int, last_row: int, row_starts: Array, wider_first: Array, wider_end: Array, values: Array, limit: float
+) -> Found:
+    width = values.shape[1]
+    counts = np.zeros(last_row - first_row, dtype=np.int64)
+    first, end = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
+    marked = np.zeros(width, dtype=np.uint8)
+    number = 0
+    for row in range(first_row, last_row):
+        first, end = _grown(first, number + width // 2 + 1), _grown(end, number + width // 2 + 1)
+        before = number
+        for run in range(row_starts[row], row_starts[row + 1]):
+            offset, length = wider_first[run], wider_end[run] - wider_first[run]
+            for column in range(length):
+                marked[column] = values[row, offset + column] > limit
+            number = _append_runs(marked[:length], offset, first, end, number)
+        counts[row - first_row] = number - before
+    return counts, first[:number].copy(), end[:number].copy()
+
+
+@kernel
+def scan_labels(first_row: int, last_row: int, labels: Array) -> Found:
+    width = labels.shape[1]
+    counts = np.zeros(last_row - first_row, dtype=np.int64)
+    first, end = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
+    label = np.empty(1024, dtype=np.int32)
+    number = 0
+    for row in range(first_row, last_row):
+        least = number + width
+        first, end, label = _grown(first, least), _grown(end, least), _grown(label, least)
+        before, current = number, 0
+        for column in range(width):
+            if labels[row, column] != current:
+                if current:
+                    end[number] = column
+                    number += 1
+                current = labels[row, column]
+                first[number], label[number] = column, current
+        if current:
+            end[number] = width
+            number += 1
+        counts[row - first_row] = number - before
+    return counts, first[:number].copy(), end[:number].copy(), label[:number].copy()
+
+
+@kernel
+def _root(parent: Array, run: int) -> int:
+    while parent[run] != run:
+        parent[run] = parent[parent[run]]
+        run = parent[run]
+    return run
+
+
+@kernel
+def number_objects(row_starts: Array, first: Array, end: Array, label: Array) -> int:
+    """Join each run with those of the row above that it touches, then number the objects; returns how many there are.
+
+    The root of an object is its first run, so numbering the roots in order numbers objects by their first pixels. Until
+    then `label` holds parents, which always come earlier than their children.
+    """
+    for row in range(row_starts.size - 1):
+        above = row_starts[max(row - 1, 0)]
+        for run in range(row_starts[row], row_starts[row + 1]):
+            label[run] = run
+            while above < row_starts[row] and end[above] < first[run]:
+                above += 1
+            neighbour = above
+            while neighbour < row_starts[row] and first[neighbour] <= end[run]:
+                one, other = _root(label, neighbour), _root(label, run)
+                label[max(one, other)] = min(one, other)
+                neighbour += 1
+    count = 0
+    for run in range(label.size):
+        if label[run] == run:
+            count += 1
+            label[run] = count
+        else:
+            label[run] = label[label[run]]
+    return count
+
+
+@kernel
+def add_up(label: Array, numbers: Array, sums: Array) -> None:
+    for run in range(label.size):
+        sums[label[run] - 1] += numbers[run]
+
+
+@kernel
+def fill_boxes(row_starts: Array, first: Array, end: Array, label: Array, boxes: Array) -> None:
+    boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3] = row_starts.size, 0, np.iinfo(np.int32).max, 0
+    for row in range(row_starts.size - 1):
+        for run in range(row_starts[row], row_starts[row + 1]):
+            box = boxes[label[run] - 1]
+            box[0], box[1] = min(box[0], row), row + 1
+            box[2], box[3] = min(box[2], first[run]), max(box[3], end[run])
+
+
+@kernel
+def mark_touching(
+    first_run: int, last_run: int, rows: Array, first: Array, end: Array, extent: Array, touches: Array
+) -> None:
+    height, width = extent.shape
+    for run in range(first_run, last_run):
+        outside = 0
+        for row in range(max(rows[run] - 1, 0), min(rows[run] + 2, height)):
+            for column in range(max(first[run] - 1, 0), min(end[run] + 1, width)):
+                outside += not extent[row, column]
+        touches[run] = outside > 0
+
+
+@kernel
+def place(first: Array, end: Array, label: Array, starts: Array, targets: Array) -> None:
+    for run in range(first.size):
+        targets[run] = starts[label[run] - 1]
+        starts[label[run] - 1] += end[run] - first[run]
+
+
+@kernel
+def gather(
+    first_run: int, last_run: int, rows: Array, first: Array, end: Array, targets: Array, values: Array, found: Array
+) -> None:
+    for run in range(first_run, last_run):
+        for column in range(first[run], end[run]):
+            found[targets[run] + column - first[run]] = values[rows[run], column]
+
+
+@kernel
+def draw_mask(
+    first_row: int, last_row: int, row_starts: Array, first: Array, end: Array, label: Array, keep: Array, drawn: Array
+) -> None:
+    for row in range(first_row, last_row):
+        for run in range(row_starts[row], row_starts[row + 1]):
+            if keep[label[run] - 1]:
+                drawn[row, first[run] : end[run]] = True
+
+
+@kernel
+def draw_labels(
+    first_row: int, last_row: int, row_starts: Array, first: Array, end: Array, label: Array, drawn: Array
+) -> None:
+    for row in range(first_row, last_row):
+        for run in range(row_starts[row], row_starts[row + 1]):
+            drawn[row, first[run] : end[run]] = label[run]
