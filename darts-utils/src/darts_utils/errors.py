@@ -58,12 +58,20 @@ class SceneError(DartsError, ValueError):
     """A scene folder or raster on disk cannot be used: incomplete, damaged or not what it claims to be."""
 
 
+class NoOverlapError(SceneError):
+    """A raster lies elsewhere than the grid that it was asked about."""
+
+
 class SceneNotFoundError(DartsError, FileNotFoundError):
     """A path that should hold a scene or an auxiliary raster does not exist or holds nothing usable."""
 
 
 class CheckpointError(DartsError, ValueError):
     """A model file cannot be used: damaged, incomplete, unsafe or for another architecture."""
+
+
+class ModelAnswerError(DartsError, RuntimeError):
+    """What a model made of a tile is not what models promise: its package is at fault, not its file."""
 
 
 class UnknownFrameworkError(DartsError, LookupError):
