@@ -16,17 +16,20 @@ from darts_utils.errors import OutputError
 DEFAULT = ExportConfig.products
 
 
-def test_an_item_always_speaks_of_one_export(tile: xr.Dataset, tmp_path: Path) -> None:
+def test_a_folder_is_of_one_export(tile: xr.Dataset, tmp_path: Path) -> None:
     item = export_tile(tile, tmp_path, products=["binarized", "stac"])["stac"]
     assert missing_products(item.parent, ["binarized", "stac"]) == ()
     export_tile(tile, tmp_path, products=["ndvi"])  # nothing that the item lists, and yet another export
     assert not item.exists()
     assert missing_products(item.parent, ["binarized", "stac"]) == ("binarized", "stac")
     export_tile(tile, tmp_path, products=["binarized", "stac"])
-    assert missing_products(item.parent, ["binarized", "ndvi", "stac"]) == ("binarized", "ndvi", "stac")
-    assert missing_products(item.parent, ["binarized", "ndvi"]) == ("ndvi",)  # there, but not of that export
-    export_tile(tile, tmp_path, products=["ndvi"])
-    assert missing_products(item.parent, ["binarized", "ndvi"]) == ()
+    assert missing_products(item.parent, ["binarized"]) == ()
+    assert missing_products(item.parent, ["stac", "ndvi", "binarized"]) == ("ndvi", "binarized", "stac")
+    (item.parent / "ndvi.tif").unlink()  # of another export
+    assert missing_products(item.parent, ["binarized", "stac"]) == ()
+    item.unlink()
+    assert missing_products(item.parent, ["binarized"]) == ("binarized",)
+    assert missing_products(item.parent, []) == ()
 
 
 def test_missing_products(tile: xr.Dataset, tmp_path: Path) -> None:
@@ -34,17 +37,26 @@ def test_missing_products(tile: xr.Dataset, tmp_path: Path) -> None:
     assert missing_products(folder) == DEFAULT
     written = export_tile(tile, tmp_path)
     assert missing_products(folder) == ()
-    written["prediction_segments_parquet"].unlink()
     written["binarized"].write_bytes(b"")
     assert missing_products(folder) == DEFAULT
-    assert missing_products(folder, DEFAULT[:-1]) == ("binarized", "prediction_segments")
-    assert missing_products(folder, ["probabilities", "stac"]) == ()
-    for damage in ('{"assets": ', "[]", '{"assets": {"a": {"href": 1}}}', '{"assets": {"a": {}}}', "\0"):
-        written["stac"].write_text(damage)
+    assert missing_products(folder, ["probabilities", "stac"]) == ("probabilities", "stac")
+    export_tile(tile, tmp_path)
+    manifest = folder / "manifest.json"
+    whole = manifest.read_text()
+    for damage in (
+        whole[:-40],
+        "[]",
+        "7",
+        whole.replace("probabilities.tif", "probabilitiez.tif"),
+        "{}",
+        "\0",
+        "\udcff",
+    ):
+        manifest.write_text(damage, errors="surrogateescape")
         assert missing_products(folder) == DEFAULT
-        assert missing_products(folder, ["probabilities", "thumbnail"]) == ("probabilities", "thumbnail")
     export_tile(tile, tmp_path)
     assert missing_products(folder) == ()
+    assert manifest.read_text() == whole
 
 
 _WANTED = (
@@ -68,7 +80,7 @@ def test_writing_what_is_missing_leaves_nothing_missing(
     if lost is not None:
         (folder / lost).unlink(missing_ok=True)
     missing = missing_products(folder, wanted)
-    assert "stac" not in wanted or missing in {(), wanted}
+    assert missing in {(), wanted}
     export_tile(tile, tmp_path, products=missing)
     assert missing_products(folder, wanted) == ()
     export_tile(tile, tmp_path, products=missing_products(folder, wanted))  # nothing: it does not even touch the item
@@ -91,12 +103,11 @@ def test_an_item_that_is_a_folder(tile: xr.Dataset, tmp_path: Path) -> None:
     written["stac"].unlink()
     written["stac"].mkdir()
     assert missing_products(written["stac"].parent, ["binarized", "stac"]) == ("binarized", "stac")
-    assert missing_products(written["stac"].parent, ["binarized"]) == ("binarized",)
     with pytest.raises(OutputError, match=r"cannot replace '.*example-0\.json' .*: choose another folder"):
         export_tile(tile, tmp_path, products=["binarized", "stac"])
 
 
-def test_an_item_that_may_not_be_read(tile: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_that_may_not_be_read(tile: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     item = export_tile(tile, tmp_path, products=["binarized", "stac"])["stac"]
     monkeypatch.setattr(Path, "read_text", _refuse)  # permissions do not stop root
     assert missing_products(item.parent, ["binarized", "stac"]) == ("binarized", "stac")
@@ -121,6 +132,7 @@ def test_names_of_models_that_links_must_encode(tile: xr.Dataset, tmp_path: Path
     written = export_tile(members, tmp_path, products=products)
     assert sorted(path.name for path in written["stac"].parent.iterdir()) == [
         "example-0.json",
+        "manifest.json",
         f"prediction_segments-{model}.gpkg",
         f"prediction_segments-{model}.parquet",
         f"probabilities-{model}.tif",

@@ -30,9 +30,10 @@ def test_everything(tile: xr.Dataset, tmp_path: Path) -> None:
     assert tile.identical(before)
     assert set(written) == {*EVERYTHING, "prediction_segments_parquet", "prediction_extent_parquet"}
     assert list(written)[-1] == "stac"
-    assert sorted(path.name for path in (tmp_path / "out" / "example-0").iterdir()) == sorted(
-        path.name for path in written.values()
-    )
+    assert {path.name for path in (tmp_path / "out" / "example-0").iterdir()} == {
+        "manifest.json",
+        *(path.name for path in written.values()),
+    }
     with rasterio.open(written["probabilities"]) as raster:
         np.testing.assert_array_equal(raster.read(1), tile.probabilities_percent.values)
         assert raster.tags()["models"] == "mean of full, optical"
@@ -116,7 +117,7 @@ def test_exporting_another_result_overwrites_cleanly(tile: xr.Dataset, empty_til
 
 _SHOWING_OBJECTS = (
     *("binarized.tif", "thumbnail.jpg", "prediction_segments.gpkg", "prediction_segments.parquet"),
-    *("prediction_extent.gpkg", "prediction_extent.parquet"),
+    *("prediction_extent.gpkg", "prediction_extent.parquet", "manifest.json"),
 )
 
 

@@ -62,17 +62,16 @@ def test_a_failure_at_any_moment(
     file: str,
     moment: str,
 ) -> None:
-    """Over the files of a former export: no item, nothing unfinished, and the next export completes."""
+    """Over the files of a former export: no manifest, nothing unfinished, and the next export completes."""
     folder = tmp_path / "out" / "example-0"
     export_tile(tile, tmp_path / "out")
     with monkeypatch.context() as patch:
         _fail_at(patch, file, moment)
         with pytest.raises(KeyboardInterrupt):
             export_tile(empty_tile, tmp_path / "out")
-    done = (file, moment) == (FILES[-1], "in place")  # with the item in its place the export has ended
-    assert (folder / "example-0.json").exists() is done
-    assert {path.name for path in folder.iterdir()} == {*FILES} - (set() if done else {"example-0.json"})
-    assert missing_products(folder) == (() if done else ExportConfig.products)
+    has_item = (file, moment) == (FILES[-1], "in place")
+    assert {path.name for path in folder.iterdir()} == {*FILES} - (set() if has_item else {"example-0.json"})
+    assert missing_products(folder) == ExportConfig.products
     export_tile(empty_tile, tmp_path / "out")
     export_tile(empty_tile, tmp_path / "undisturbed")
     assert missing_products(folder) == ()
@@ -166,10 +165,12 @@ def test_disk_full_and_read_only(tile: xr.Dataset, tmp_path: Path) -> None:
         assert missing_products(disk / "example-0") == ExportConfig.products
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         with pytest.raises(
-            OutputError, match=r"cannot replace '.*example-0\.json' \(.*Read-only.*: choose another folder"
+            OutputError, match=r"cannot (replace|write) '.*example-0/.*(Read-only|read-only).*: choose another folder"
         ):
             export_tile(tile, disk)
-        with pytest.raises(OutputError, match=r"cannot write .* the file system is read-only: choose another folder"):
+        with pytest.raises(
+            OutputError, match=r"cannot write into .* the file system is read-only: choose another folder"
+        ):
             export_tile(tile.assign_attrs(tile_id="new"), disk)
     finally:
         subprocess.run(["umount", disk], check=True)
@@ -177,7 +178,7 @@ def test_disk_full_and_read_only(tile: xr.Dataset, tmp_path: Path) -> None:
 
 def test_names_that_are_taken(tile: xr.Dataset, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(OutputError, match=r"cannot (write|replace) '.*/file/example-0/.*folder"):
+    with pytest.raises(OutputError, match=r"cannot write into '.*/file/example-0': .*folder"):
         export_tile(tile, tmp_path / "file")
     (tmp_path / "example-0" / "binarized.tif").mkdir(parents=True)
     with pytest.raises(
@@ -203,18 +204,19 @@ export_tile(read_tile(sys.argv[1]), sys.argv[2], products=["thumbnail"])
 """
 
 
-def test_the_unfinished_file_of_a_living_writer_stays(tile: xr.Dataset, tmp_path: Path) -> None:
+def test_a_tile_has_one_writer(tile: xr.Dataset, tmp_path: Path) -> None:
     stored = write_tile(tile, tmp_path / "tile.nc")
     with subprocess.Popen(
         [sys.executable, "-c", _WORKING, stored, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "working\n"
-        export_tile(tile, tmp_path, products=["ndvi"])
+        with pytest.raises(OutputError, match="expected to be the only writer of '.*example-0', but another process"):
+            export_tile(tile, tmp_path, products=["ndvi"])
         assert any(path.name.startswith(TEMPORARY_PREFIX) for path in (tmp_path / "example-0").iterdir())
         other.communicate("\n")
         assert other.returncode == 0
-    assert {path.name for path in (tmp_path / "example-0").iterdir()} == {"thumbnail.jpg", "ndvi.tif"}
+    assert {path.name for path in (tmp_path / "example-0").iterdir()} == {"thumbnail.jpg", "manifest.json"}
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(2, "gone", "/data/in.tif"), PermissionError(13, "no", "/data/in")])

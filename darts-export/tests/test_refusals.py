@@ -48,6 +48,11 @@ REFUSED: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], type[Exception], st
         TileContractError,
         "tile_id must be usable as the name of a folder",
     ),
+    "name of the manifest": (
+        _stated(tile_id="manifest"),
+        TileContractError,
+        "expected a tile_id whose STAC item can lie beside manifest.json, but got 'manifest': rename the tile",
+    ),
     "double probabilities": (
         lambda tile: tile.assign(probabilities=tile.probabilities.astype("float64")),
         TileContractError,

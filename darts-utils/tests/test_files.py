@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from darts_utils.errors import OutputError, SceneNotFoundError
-from darts_utils.files import TEMPORARY_PREFIX, atomic_path, exists, is_file, remove_leftovers
+from darts_utils.files import TEMPORARY_PREFIX, atomic_path, exists, is_file, remove_leftovers, sole_writer
 
 
 def test_the_final_name_appears_only_at_the_end(tmp_path):
@@ -183,3 +183,60 @@ def test_what_cannot_be_looked_at_is_not_there(tmp_path):
     assert (exists(tmp_path / "file"), is_file(tmp_path / "file")) == (True, True)
     for name in ("none", "x" * 300, "a\0b"):
         assert (exists(tmp_path / name), is_file(tmp_path / name)) == (False, False)
+
+
+HOLD = """
+import sys
+from darts_utils.files import sole_writer
+with sole_writer(sys.argv[1]) as certain:
+    print(certain, flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_folder_has_one_writer(tmp_path):
+    folder = tmp_path / "sub" / "results"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "True\n"
+        with (
+            pytest.raises(OutputError, match="expected to be the only writer of '.*results', but another process is"),
+            sole_writer(folder),
+        ):
+            pass
+        other.kill()
+    with sole_writer(folder) as certain:  # a writer that was killed holds nothing
+        assert certain
+        assert list(folder.iterdir()) == []
+    with sole_writer(folder) as certain, pytest.raises(OutputError, match="only writer"), sole_writer(folder):
+        pass
+    with sole_writer(folder) as certain:
+        assert certain
+
+
+def test_a_folder_that_cannot_be_made_has_no_writer(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(OutputError, match="cannot write into '.*file/results': a part of the path is a file"),
+        sole_writer(tmp_path / "file" / "results"),
+    ):
+        pass
+
+
+def test_where_there_are_no_locks_nothing_is_certain(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with sole_writer(tmp_path) as certain:
+        assert not certain
+
+
+def test_the_only_writer_removes_everything_unfinished(tmp_path):
+    for name in (f"{TEMPORARY_PREFIX}00000000-1-abcdef01-other.tif", f"{TEMPORARY_PREFIX}odd", "result.tif"):
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+    remove_leftovers(tmp_path, all_writers=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["result.tif"]

@@ -1,22 +1,24 @@
 """Writing the products of a tile, so that what is there is complete."""
 
-import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import xarray as xr
 
 from darts_export.config import ExportConfig
-from darts_export.contents import Contents
+from darts_export.contents import SOFTWARE, Contents
+from darts_export.fingerprints import sha256_of
+from darts_export.manifest import MANIFEST_FILE, Manifest, Origin, WrittenFile, read_manifest, write_manifest
 from darts_export.metadata import acquisition_times
 from darts_export.naming import safe_tile_id
 from darts_export.options import plain_options
-from darts_export.products import STAC, Product, product
+from darts_export.products import STAC, Product, ProductFile, product
+from darts_export.staleness import lacking
 from darts_utils.errors import OutputError, TileContractError
-from darts_utils.files import atomic_path, remove_leftovers
+from darts_utils.files import atomic_path, remove_leftovers, sole_writer, sync_folder
 from darts_utils.logging import get_logger, timed
 from darts_utils.tiles import check_tile
 
@@ -29,6 +31,8 @@ def export_tile(
     *,
     products: Collection[str] = ExportConfig.products,
     config: Mapping[str, object] | None = None,
+    origin: Origin | None = None,
+    summary: Mapping[str, int] | None = None,
 ) -> dict[str, Path]:
     """Write the products of a tile into ``<out_dir>/<tile_id>/``.
 
@@ -36,9 +40,12 @@ def export_tile(
         tile: Tile after `postprocess`. Arrays on a GPU are brought to host memory.
         out_dir: Folder for all tiles; created if missing.
         products: Names of products: those of `darts_export.products`, ``<product>-<model>`` for a member of an ensemble,
-            or any variable of the tile. Without ``"stac"`` nothing marks the folder as complete.
+            or any variable of the tile.
         config: Effective options of the run, recorded in the files: text, numbers, truth values, None, paths, and lists,
             sets and tables of these.
+        origin: What the tile was made from, recorded in the manifest, so that a later run can tell whether the files are
+            current; None: `config` alone.
+        summary: Numbers for the manifest that are worth knowing without opening a file.
 
     Returns:
         The files that were written, by asset: a product's first file has the product's name, the GeoParquet twin of a
@@ -50,15 +57,17 @@ def export_tile(
             CRS or another attribute cannot be written, the options of the members' objects differ, or two products would
             have the same file; nothing has been written.
         ConfigError: `config` holds what JSON cannot; nothing has been written.
-        OutputError: A file cannot be written. Files that were finished before stay, without the STAC item.
+        OutputError: A file cannot be written. Files that were finished before stay, without STAC item and manifest. Or
+            another process is writing the same tile; nothing has been written.
         TypeError: `products` is a string instead of a collection of names.
 
     Notes:
-        Every file appears under its final name only when it is complete. A folder holds the files of one export: its
-        former item is removed before the first file is written, whichever files are, and the new one is written last.
-        Where an item is, all its files are, and they are of one export. Files of products that are not asked for are left
-        alone, and no item lists them any more.
-        The folder of a tile has one writer at a time; two that write the same tile must take turns.
+        Every file appears under its final name only when it is complete and on disk. A folder holds the files of one
+        export: its former manifest and item are removed before the first file is written, whichever files are, and the
+        new ones are written last, the item and then the manifest, which lists size and SHA-256 of every file. Where a
+        manifest is, all its files are, and they are of one export. Files of products that are not asked for are left
+        alone, and neither item nor manifest lists them any more.
+        The folder of a tile has one writer at a time; a second one is refused. What killed writers left is removed.
         The content of a file depends on the tile alone, not on the other products, their order, or the time.
         What is read lazily (dask) is read after the checks and before the first file, so an input that cannot be read
         raises its own error.
@@ -71,7 +80,14 @@ def export_tile(
         >>> [path.name for path in written.values()]
         ['probabilities.tif', 'example-0.json']
     """
-    return export_tile_batched([tile], out_dir, products=products, config=config)[0]
+    return export_tile_batched(
+        [tile],
+        out_dir,
+        products=products,
+        config=config,
+        origins=None if origin is None else [origin],
+        summaries=None if summary is None else [summary],
+    )[0]
 
 
 def export_tile_batched(
@@ -80,10 +96,12 @@ def export_tile_batched(
     *,
     products: Collection[str] = ExportConfig.products,
     config: Mapping[str, object] | None = None,
+    origins: Sequence[Origin] | None = None,
+    summaries: Sequence[Mapping[str, int]] | None = None,
 ) -> list[dict[str, Path]]:
     """Do `export_tile` for each tile of a list; all are checked before anything is written.
 
-    Pixels are read, and objects found, for one tile at a time.
+    Pixels are read, and objects found, for one tile at a time. `origins` and `summaries` have one entry for each tile.
 
     Raises:
         TileContractError: Two tiles have the same ``tile_id``; and all that `export_tile` raises.
@@ -97,7 +115,16 @@ def export_tile_batched(
                 f"tiles of one export must differ in tile_id, but {tile_id!r} came {tile_ids.count(tile_id)} times: "
                 "the second would overwrite the first; rename one"
             )
-    return [_write(contents, rows, Path(out_dir) / contents.tile_id) for contents in prepared]
+    manifests = [
+        Manifest(contents.tile_id, origin, (), dict(summary))
+        for contents, origin, summary in zip(
+            prepared, _origins(origins, options, len(tiles)), summaries or [{}] * len(tiles), strict=True
+        )
+    ]
+    return [
+        _write(contents, rows, Path(out_dir) / contents.tile_id, manifest)
+        for contents, manifest in zip(prepared, manifests, strict=True)
+    ]
 
 
 def missing_products(
@@ -110,10 +137,8 @@ def missing_products(
         products: Names of the products that should be there.
 
     Returns:
-        What to export, in the order of `products` (``"stac"`` last); empty when all is done. With ``"stac"`` among
-        `products` it is all or nothing: where a file is missing, or the item is, or does not list one, all are named,
-        because the files of a folder must be of one export. Without it, those are named whose files are missing, or are
-        not listed by an item that is there.
+        `products` (``"stac"`` last) or nothing: all are named where the manifest is absent or damaged, does not list one
+        of them, or lists a file that is missing or has another size, because the files of a folder are of one export.
 
     Raises:
         TileContractError: Two products would have the same file.
@@ -126,16 +151,19 @@ def missing_products(
         >>> missing_products("nowhere/4372514", ["binarized", "stac"])
         ('binarized', 'stac')
     """
+    names = tuple(row.name for row in _rows(products))
     folder = Path(tile_dir)
-    if folder.name in {"", ".."}:
-        folder = folder.resolve()
-    rows = _rows(products)
-    names = tuple(row.name for row in rows)
-    listed = _listed_files(folder / f"{folder.name}.json")
-    missing = tuple(row.name for row in rows if not _is_complete(row, folder, listed))
-    if STAC in names:
-        return names if missing or listed is None else ()
-    return missing
+    try:
+        manifest = read_manifest(folder)
+    except OutputError:
+        return names
+    return names if names and lacking(names, manifest, folder) else ()
+
+
+def _origins(origins: Sequence[Origin] | None, options: Mapping[str, Any], count: int) -> list[Origin]:
+    if origins is None:
+        return [Origin(config=options, software=dict([SOFTWARE.split(" ", 1)]))] * count
+    return [replace(origin, config=plain_options(origin.config)) for origin in origins]
 
 
 def _rows(products: Collection[str]) -> list[Product]:
@@ -165,6 +193,10 @@ def _prepare(tile: xr.Dataset, rows: Sequence[Product], options: Mapping[str, An
     """Check everything but the pixels."""
     check_tile(tile)
     tile_id = safe_tile_id(tile)
+    if f"{tile_id}.json" == MANIFEST_FILE:
+        raise TileContractError(
+            f"expected a tile_id whose STAC item can lie beside {MANIFEST_FILE}, but got {tile_id!r}: rename the tile"
+        )
     acquisition_times(tile)  # refuses a date that is none
     for row in rows:
         row.check(tile)
@@ -175,50 +207,33 @@ def _prepare(tile: xr.Dataset, rows: Sequence[Product], options: Mapping[str, An
     return contents
 
 
-def _write(prepared: Contents, rows: Sequence[Product], folder: Path) -> dict[str, Path]:
-    written: dict[str, Path] = {}
+def _write(prepared: Contents, rows: Sequence[Product], folder: Path, manifest: Manifest) -> dict[str, Path]:
     if not rows:
-        return written
+        return {}
     contents = prepared.with_pixels(name for row in rows for name in row.reads(prepared.tile))
-    _withdraw(folder)
-    for file in (file for row in rows for file in row.files):
-        path = folder / file.name_for(contents.tile_id)
-        with timed(f"writing {path.name}", logger=_logger), atomic_path(path) as temporary:
-            file.write(contents, temporary)
-        written[file.asset] = path
-    return written
+    with sole_writer(folder) as is_certain:
+        sync_folder(folder.parent)
+        remove_leftovers(folder, all_writers=is_certain)
+        _withdraw(folder)
+        files = [_write_file(file, contents, folder, product=row.name) for row in rows for file in row.files]
+        write_manifest(replace(manifest, files=tuple(files)), folder)
+    return {file.asset: folder / file.name for file in files}
+
+
+def _write_file(file: ProductFile, contents: Contents, folder: Path, *, product: str) -> WrittenFile:
+    path = folder / file.name_for(contents.tile_id)
+    with timed(f"writing {path.name}", logger=_logger), atomic_path(path) as temporary:
+        file.write(contents, temporary)
+        return WrittenFile(product, file.asset, path.name, temporary.stat().st_size, sha256_of(temporary))
 
 
 def _withdraw(folder: Path) -> None:
-    """Remove the item, which would soon be wrong, and what a killed export left behind."""
-    item = folder / f"{folder.name}.json"
-    try:
-        remove_leftovers(folder)
-        item.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot replace '{item}' ({error}): choose another folder, or one whose files you may change"
-        ) from error
-
-
-def _listed_files(item: Path) -> set[str] | None:
-    """Names of an item and of the files that it lists; none where it cannot be read, None where there is no item."""
-    try:
-        assets = json.loads(item.read_text(encoding="utf-8"))["assets"].values()
-        return {item.name, *(unquote(PurePosixPath(asset["href"]).name) for asset in assets)}
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return set()
-
-
-def _is_complete(row: Product, folder: Path, listed: set[str] | None) -> bool:
-    names = {file.name_for(folder.name) for file in row.files}
-    return (listed is None or names <= listed) and all(_has_content(folder / name) for name in names)
-
-
-def _has_content(path: Path) -> bool:
-    try:
-        return path.is_file() and path.stat().st_size > 0
-    except OSError:  # a folder that may not be looked into
-        return False
+    """Remove the manifest and the item, which would soon be wrong."""
+    for name in (MANIFEST_FILE, f"{folder.name}.json"):
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"cannot replace '{folder / name}' ({error}): choose another folder, or one whose files you may change"
+            ) from error
+    sync_folder(folder)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import glob
 import hashlib
 import os
@@ -74,8 +75,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             )
         _sync(temporary)
         temporary.replace(final)
-        with contextlib.suppress(OSError):  # the file is in place; not every file system can sync a folder
-            _sync(final.parent)
+        sync_folder(final.parent)
     except DartsError:
         raise
     except OSError as error:
@@ -87,15 +87,61 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         _remove(final.parent.glob(f"{glob.escape(temporary.name)}*"))
 
 
-def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+@contextmanager
+def sole_writer(folder: str | os.PathLike[str]) -> Iterator[bool]:
+    """Be the only one who writes into a folder, as long as all its writers ask for this.
+
+    Args:
+        folder: The folder; created if missing, with its parents.
+
+    Yields:
+        Whether it is certain that nobody else does: False where the file system knows no locks on folders (some network
+        file systems). The lock ends with the block, and with the process, however that ends; no file is left.
+
+    Raises:
+        OutputError: Another writer is at work, here or on another machine, or the folder cannot be made.
+    """
+    place = Path(folder)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise OutputError(f"cannot write into '{place}': {_ADVICE.get(error.errno or 0, str(error))}") from error
+    try:
+        yield _lock(descriptor, place)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(
+            f"expected to be the only writer of '{folder}', but another process is writing there: wait for it, or choose "
+            "another folder"
+        ) from error
+    except OSError:
+        return False
+    return True
+
+
+def remove_leftovers(folder: str | os.PathLike[str], *, all_writers: bool = False) -> None:
     """Remove what writers that were killed left in a folder.
 
     Args:
-        folder: The folder; it may be absent. Files of a living process, and of other machines, stay: their writers may
-            be at work.
+        folder: The folder; it may be absent.
+        all_writers: Whose files go. False: those of processes of this machine that are no longer there; others may be at
+            work. True, which needs the certainty of `sole_writer`: all.
     """
     found = Path(folder).glob(f"{TEMPORARY_PREFIX}*")
-    _remove(path for path in found if (owner := _OWNER.match(path.name)) is not None and not _may_live(owner))
+    _remove(path for path in found if all_writers or _is_of_the_dead(path))
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Make sure that the names in a folder, those that are gone too, outlast a loss of power."""
+    with contextlib.suppress(OSError):  # not every file system can
+        _sync(Path(folder))
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
@@ -114,6 +160,11 @@ def _temporary_name(final: Path) -> str:
     if len(os.fsencode(final.name)) > room:
         return f"{start}{hashlib.sha256(os.fsencode(final.name)).hexdigest()[:16]}{final.suffix[:32]}"
     return f"{start}{final.name}"
+
+
+def _is_of_the_dead(path: Path) -> bool:
+    owner = _OWNER.match(path.name)
+    return owner is not None and not _may_live(owner)
 
 
 def _may_live(owner: re.Match[str]) -> bool:
