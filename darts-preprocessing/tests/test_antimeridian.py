@@ -10,7 +10,7 @@ from pyproj import Transformer
 
 from darts_preprocessing import align, preprocess
 from darts_preprocessing.loading import load_arcticdem, load_tcvis
-from darts_preprocessing.meridians import counted_from_inside
+from darts_preprocessing.meridians import in_turn_of
 from darts_utils.errors import SceneError
 from darts_utils.grids import coords_of
 from darts_utils.tiles import variable
@@ -147,6 +147,9 @@ def test_other_meridians_move_nothing(hills, grid_at, crs):
     np.testing.assert_allclose(other.dem.values, one.dem.values, atol=1e-4)
 
 
-def test_grids_within_the_globe_stay_as_they_are():
-    for grid in (around_the_globe(-180.0), GeoBox((9, 9), Affine(900, 0, 0, 0, -900, 0), "EPSG:3413")):
-        assert counted_from_inside(grid) is grid
+def test_longitudes_are_counted_as_the_grid_counts_them():
+    beyond = GeoBox((9, 400), Affine(0.001, 0, 179.9, 0, -0.001, 70), "EPSG:4326")
+    longitudes = np.array([-179.9, 179.95, np.inf])
+    np.testing.assert_array_equal(in_turn_of(longitudes, beyond), [-179.9 + 360, 179.95, np.nan])
+    projected = GeoBox((9, 9), Affine(900, 0, 0, 0, -900, 0), "EPSG:3413")
+    assert in_turn_of(longitudes, projected) is longitudes

@@ -1,9 +1,9 @@
 """Rasters from their own grid onto the grid of a tile, exactly and whatever the window.
 
 GDAL derives two things from the window that is warped: the width of the resampling kernel and an approximate coordinate
-transformer. Both shift heights by centimetres to decimetres from window to window. Here the kernel scale is fixed to
-min(1, source resolution / target resolution) and the transformer is exact, so a pixel has the same value in every window
-that holds it.
+transformer. Both shift heights by centimetres to decimetres from window to window; its exact transformer takes a
+microsecond for each pixel. Here the kernel scale is fixed to min(1, source resolution / target resolution), and coordinates
+come from `darts_preprocessing.pixel_maps`: a pixel has the same value in every window that holds it.
 """
 
 import math
@@ -14,20 +14,20 @@ import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Geod
-from rasterio.enums import Resampling as RasterioResampling
-from rasterio.io import MemoryFile
-from rasterio.vrt import WarpedVRT
 
+from darts_preprocessing import resampling as sampling
 from darts_preprocessing.decoding import decoded, decoded_attrs
-from darts_preprocessing.meridians import counted_from_inside
+from darts_preprocessing.pixel_maps import BlockRow, PixelMap
 from darts_utils.device import array_namespace, computed
 from darts_utils.grids import coords_of, geobox_of
+from darts_utils.kernels import over_rows
 from darts_utils.tiles import check_tile
 
 Resampling = Literal["nearest", "bilinear", "cubic"]
 
-_EXACT_PX = 1e-9
-"""Error allowed to the coordinate transformer, in pixels: none worth the name."""
+_METHODS = {"nearest": sampling.NEAREST, "bilinear": sampling.BILINEAR, "cubic": sampling.CUBIC}
+_ROWS_AT_ONCE = 64
+"""Rows whose coordinates are in memory at once, in each thread."""
 _CUBIC_RADIUS_PX = 2
 """Reach of the widest kernel, in source pixels, where the source is no finer than the target."""
 
@@ -58,27 +58,54 @@ def align(
         TileContractError: `source` has no CRS or a rotated grid.
     """
     from_grid = geobox_of(source)
-    warped = {name: _aligned(array, from_grid, grid, resampling, missing) for name, array in source.data_vars.items()}
-    aligned = xr.Dataset(coords=coords_of(grid), attrs=dict(source.attrs)).assign(warped)
+    coords = coords_of(grid)
+    places = PixelMap(from_grid, grid)
+    scale = kernel_scale(from_grid, grid)
+    warped = {
+        name: _aligned(array, places, method=_METHODS[resampling], scale=scale, missing=missing)
+        for name, array in source.data_vars.items()
+    }
+    aligned = xr.Dataset(coords=coords, attrs=dict(source.attrs)).assign(warped)
     check_tile(aligned)
     return aligned
 
 
 def _aligned(
-    array: xr.DataArray,
-    from_grid: GeoBox,
-    grid: GeoBox,
-    resampling: Resampling,
-    missing: NDArray[np.bool_] | None,
+    array: xr.DataArray, places: PixelMap, *, method: int, scale: float, missing: NDArray[np.bool_] | None
 ) -> tuple[Any, ...]:
     array = array.copy(data=computed(array.data))
     values = decoded(array)
     if missing is not None:
-        values[missing] = np.nan
-    warped = _warp(values, from_grid, grid, resampling)
-    gap = np.isnan(warped)
-    attrs = {**decoded_attrs(array), "missing_percent": round(100.0 * float(gap.mean()), 4)}
-    return ("y", "x"), array_namespace(array.data).asarray(_as_dtype(warped, gap, array.dtype)), attrs
+        values = np.where(missing, np.float32(np.nan), values)
+    warped = np.empty(places.shape, array.dtype)
+    block_rows = range(places.first_block_row, places.last_block_row + 1)
+
+    def warp_block_rows(first: int, last: int) -> int:
+        return sum(
+            _warp_rows(places.block_row(number), values, warped, method=method, scale=scale)
+            for number in block_rows[first:last]
+        )
+
+    gaps = sum(over_rows(warp_block_rows, len(block_rows), least_rows=1))
+    attrs = {**decoded_attrs(array), "missing_percent": round(100.0 * gaps / warped.size, 4)}
+    return ("y", "x"), array_namespace(array.data).asarray(warped), attrs
+
+
+def _warp_rows(
+    blocks: BlockRow, values: NDArray[np.float32], warped: NDArray[Any], *, method: int, scale: float
+) -> int:
+    """Fill the target's rows in a row of blocks; returns how many pixels know nothing."""
+    gaps = 0
+    for first in range(blocks.first, blocks.last, _ROWS_AT_ONCE):
+        last = min(blocks.last, first + _ROWS_AT_ONCE)
+        target = warped[first:last]
+        sampled = target if target.dtype == np.float32 else np.empty(target.shape, np.float32)
+        sampling.sample_rows(0, last - first, *blocks.coordinates(first, last), values, method, scale, sampled)
+        gap = np.isnan(sampled)
+        gaps += int(np.count_nonzero(gap))
+        if sampled is not target:
+            target[...] = _as_dtype(sampled, gap, target.dtype)
+    return gaps
 
 
 def _as_dtype(warped: NDArray[np.float32], missing: NDArray[np.bool_], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -89,36 +116,6 @@ def _as_dtype(warped: NDArray[np.float32], missing: NDArray[np.bool_], dtype: np
         return filled > 0.5
     limits = np.iinfo(dtype)
     return np.clip(np.rint(filled), limits.min, limits.max).astype(dtype)
-
-
-def _warp(values: NDArray[np.float32], from_grid: GeoBox, grid: GeoBox, resampling: Resampling) -> NDArray[np.float32]:
-    """``(y, x)`` warped values, NaN where the source has nothing."""
-    height, width = values.shape
-    scale = kernel_scale(from_grid, grid)
-    from_grid = counted_from_inside(from_grid)
-    with MemoryFile() as memory:
-        # float32 holds every 8 and 16 bit integer exactly, and NaN marks what lies outside
-        options = dict(driver="GTiff", height=height, width=width, count=1, dtype="float32", nodata=np.nan)
-        with memory.open(**options, transform=from_grid.affine) as raster:
-            raster.write(values, 1)
-        with (
-            memory.open() as raster,
-            WarpedVRT(
-                raster,
-                src_crs=str(from_grid.crs),  # GeoTIFF cannot store every CRS
-                crs=str(grid.crs),
-                transform=grid.affine,
-                width=grid.shape[1],
-                height=grid.shape[0],
-                resampling=RasterioResampling[resampling],
-                nodata=np.nan,
-                tolerance=_EXACT_PX,
-                XSCALE=scale,
-                YSCALE=scale,
-            ) as view,
-        ):
-            warped: NDArray[np.float32] = view.read(1)
-    return warped
 
 
 def kernel_scale(from_grid: GeoBox, grid: GeoBox) -> float:

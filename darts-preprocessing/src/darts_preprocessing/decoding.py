@@ -1,13 +1,16 @@
 """What the attributes of an array say about its numbers: fill values, scale and offset, as CF and rioxarray write them."""
 
+import math
 from collections.abc import Iterator, Mapping
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from darts_utils.device import computed, to_numpy
+from darts_utils.kernels import kernel, over_rows
 
 _FILL_NAMES = ("_FillValue", "missing_value", "nodata")
 _SCALE_NAMES = ("scale_factor", "add_offset")
@@ -23,27 +26,78 @@ def decoded(array: xr.DataArray) -> NDArray[np.float32]:
 
     Returns:
         float32 in host memory, NaN where there are no data: fill values, NaN and infinities. Integers of 8 and 16 bits
-        are exact.
+        are exact. What needs no change is the array's own memory: do not write into it.
 
     Examples:
         >>> decoded(xr.DataArray([[120.0, -9999.0]], attrs={"_FillValue": -9999.0}))
         array([[120.,  nan]], dtype=float32)
     """
-    stored = to_numpy(computed(array.data))
-    missing = np.zeros(stored.shape, bool)
-    for fill in _fill_values(array):
-        missing |= stored == fill
+    stored = _compilable(to_numpy(computed(array.data)))
+    fills = np.array(list(_fill_values(array)), dtype="float64")
+    scale, offset = 1.0, 0.0
     if stored.dtype.kind == "f":
-        missing |= ~np.isfinite(stored)
+        fills = fills.astype(stored.dtype).astype("float64")  # as the file's numbers were rounded
         scale, offset = (
             float(array.attrs.get(name, default)) for name, default in zip(_SCALE_NAMES, (1, 0), strict=True)
         )
-        if (scale, offset) != (1.0, 0.0):
-            stored = stored * scale + offset
-    with np.errstate(over="ignore"):  # a fill value of float64
-        numbers: NDArray[np.float32] = stored.astype("float32")
-    numbers[missing] = np.nan
+    unscaled = (scale, offset) == (1.0, 0.0)
+    if stored.dtype == np.float32 and unscaled and not any(over_rows(_has_missing, stored.shape[0], stored, fills)):
+        return stored
+    numbers = np.empty(stored.shape, "float32")
+    over_rows(_decode_rows, stored.shape[0], stored, fills, scale, offset, numbers)
     return numbers
+
+
+@kernel
+def _is_missing(value: float, fills: NDArray[np.float64]) -> bool:
+    if math.isinf(value):
+        return True
+    for fill in fills:  # noqa: SIM110 - compiled
+        if value == fill:
+            return True
+    return False
+
+
+@kernel
+def _has_missing(first: int, last: int, stored: NDArray[Any], fills: NDArray[np.float64]) -> bool:
+    for row in range(first, last):
+        for column in range(stored.shape[1]):
+            if _is_missing(stored[row, column], fills):
+                return True
+    return False
+
+
+@kernel
+def _decode_rows(
+    first: int,
+    last: int,
+    stored: NDArray[Any],
+    fills: NDArray[np.float64],
+    scale: float,
+    offset: float,
+    numbers: NDArray[np.float32],
+) -> None:
+    unscaled = scale == 1.0 and offset == 0.0
+    for row in range(first, last):
+        for column in range(stored.shape[1]):
+            value = stored[row, column]
+            if _is_missing(value, fills):
+                numbers[row, column] = np.nan
+            elif unscaled:
+                numbers[row, column] = value
+            else:
+                numbers[row, column] = value * scale + offset
+            if math.isinf(numbers[row, column]):  # a fill value of float64
+                numbers[row, column] = np.nan
+
+
+def _compilable(stored: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers in a dtype that kernels know."""
+    if stored.dtype == np.bool_:
+        return stored.view("uint8")
+    if stored.dtype.kind == "f" and stored.dtype.itemsize not in (4, 8):
+        return stored.astype("float32" if stored.dtype.itemsize < 4 else "float64")
+    return stored if stored.dtype.isnative else stored.astype(stored.dtype.newbyteorder("="))
 
 
 def decoded_attrs(array: xr.DataArray) -> dict[str, object]:

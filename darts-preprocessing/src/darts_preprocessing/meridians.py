@@ -1,60 +1,44 @@
-"""Grids whose longitudes go on beyond ±180°.
+"""Longitudes go around the globe: what a full turn is, and which turn is meant."""
 
-The transformation from a tile to longitudes ends at ±180°, so what lies beyond would not be found. Counted from a meridian
-in the middle of such a grid, all its longitudes are within ±180°.
-"""
-
-import copy
 import math
-from typing import Any
 
-import pyproj
-from affine import Affine
-from odc.geo.crs import CRS
+import numpy as np
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-_HALF_TURN_DEG = 180.0
-_MERIDIANS_DEG = 45.0
-"""Meridians to count from: few, so that windows of one raster count from the same one."""
+
+def full_turn(grid: GeoBox) -> float:
+    """A turn around the globe in units of a grid's CRS, for example 360 (degrees); infinite where the CRS is projected.
+
+    Examples:
+        >>> from affine import Affine
+        >>> full_turn(GeoBox((9, 9), Affine(0.1, 0, 0, 0, -0.1, 70), "EPSG:4326"))
+        360.0
+    """
+    if grid.crs is None or not grid.crs.geographic:
+        return math.inf
+    return round(2 * math.pi / float(grid.crs.proj.axis_info[0].unit_conversion_factor), 9)
 
 
-def counted_from_inside(grid: GeoBox) -> GeoBox:
-    """Return the same grid in a CRS in which no longitude is beyond ±180°.
+def in_turn_of(longitudes: NDArray[np.float64], grid: GeoBox) -> NDArray[np.float64]:
+    """Count longitudes as a grid does, which may go on beyond ±180°.
 
     Args:
-        grid: Any grid.
+        longitudes: x coordinates in the grid's CRS, as a transformation gives them.
+        grid: Any grid; where it is projected nothing changes.
 
     Returns:
-        `grid` itself, unless it is in degrees and reaches beyond ±180°: then the grid counted from a meridian near its
-        middle. No pixel moves.
+        The longitudes, moved by whole turns to within half a turn of the grid's middle.
+
+    Examples:
+        >>> from affine import Affine
+        >>> in_turn_of(np.array([-179.9, 179.9]), GeoBox((9, 20), Affine(0.1, 0, 179.0, 0, -0.1, 70), "EPSG:4326"))
+        array([180.1, 179.9])
     """
-    if grid.crs is None or not grid.crs.geographic or grid.crs.proj.axis_info[0].unit_name != "degree":
-        return grid
-    left, right = grid.boundingbox.left, grid.boundingbox.right
-    shift = _MERIDIANS_DEG * round((left + right) / 2 / _MERIDIANS_DEG)
-    if max(-left, right) <= _HALF_TURN_DEG or shift == 0:
-        return grid
-    affine = grid.affine
-    moved = Affine(affine.a, affine.b, affine.c - shift, affine.d, affine.e, affine.f)
-    return GeoBox(grid.shape, moved, CRS(_from_meridian(grid.crs.proj, shift).to_wkt()))
-
-
-def _from_meridian(crs: pyproj.CRS, longitude_deg: float) -> pyproj.CRS:
-    """The CRS with the same datum whose longitudes are counted from another meridian."""
-    if crs.is_compound:
-        crs = crs.sub_crs_list[0]
-    if crs.is_bound and crs.source_crs is not None:
-        crs = crs.source_crs
-    table: dict[str, Any] = copy.deepcopy(crs.to_json_dict())
-    ensemble = table.pop("datum_ensemble", None)
-    if ensemble is not None:  # an ensemble cannot have a meridian of its own; a datum of its name can
-        name = ensemble["name"].removesuffix(" ensemble")
-        table["datum"] = {"type": "GeodeticReferenceFrame", "name": name, "ellipsoid": ensemble["ellipsoid"]}
-    table.pop("id", None)
-    datum = table["datum"]
-    datum.pop("id", None)
-    own = crs.prime_meridian
-    own_deg = 0.0 if own is None else math.degrees(own.longitude * float(own.unit_conversion_factor))
-    datum["prime_meridian"] = {"name": "inside the grid", "longitude": own_deg + longitude_deg}
-    table["name"] = f"{crs.name}, longitudes from {own_deg + longitude_deg:g}"
-    return pyproj.CRS.from_json_dict(table)
+    turn = full_turn(grid)
+    if math.isinf(turn):
+        return longitudes
+    middle = grid.affine.c + grid.affine.a * grid.shape[1] / 2
+    with np.errstate(invalid="ignore"):  # what has no longitude is infinite
+        moved: NDArray[np.float64] = longitudes + turn * np.rint((middle - longitudes) / turn)
+    return moved

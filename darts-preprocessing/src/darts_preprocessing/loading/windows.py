@@ -12,7 +12,8 @@ from rasterio.windows import Window
 
 from darts_preprocessing.alignment import kernel_reach_px
 from darts_preprocessing.loading.rasters import grid_of_raster
-from darts_utils.errors import SceneError
+from darts_preprocessing.meridians import full_turn
+from darts_utils.errors import NoOverlapError
 
 _EDGE_POINTS = 101
 """Points on each edge of the tile that are projected: the edges are curved in the raster's CRS."""
@@ -44,7 +45,7 @@ def read_around(raster: DatasetReader, grid: GeoBox, *, margin_m: float) -> tupl
         joint stands off by at most half a pixel.
 
     Raises:
-        SceneError: Raster and grid do not overlap; names both extents.
+        NoOverlapError: Raster and grid do not overlap; names both extents.
     """
     whole = grid_of_raster(raster)
     wanted = _wanted_bounds(whole, grid, margin_m=margin_m)
@@ -57,12 +58,12 @@ def read_around(raster: DatasetReader, grid: GeoBox, *, margin_m: float) -> tupl
         first = math.floor((left - whole.affine.c) / step_x) - room
         stop = math.ceil((right - whole.affine.c) / step_x) + room
         rows = max(0, first_row), min(raster.height, stop_row)
-        parts = _parts(first, stop, width=raster.width, turn_px=_turn(whole) / step_x)
+        parts = _parts(first, stop, width=raster.width, turn_px=full_turn(whole) / step_x)
         if parts and rows[0] < rows[1]:
             return _joined(raster, whole, parts, rows=rows)
     covered = tuple(round(value, 5) for value in raster.bounds)
     needed = tuple(round(value, 5) for value in wanted)
-    raise SceneError(
+    raise NoOverlapError(
         f"'{raster.name}' covers {covered}, but the tile needs {needed} (in the raster's CRS): give one that overlaps"
     )
 
@@ -79,15 +80,8 @@ def _wanted_bounds(whole: GeoBox, grid: GeoBox, *, margin_m: float) -> tuple[flo
         densify_pts=_EDGE_POINTS,
     )
     if right < left:  # pyproj's way to say that the antimeridian lies between
-        right += _turn(whole)
+        right += full_turn(whole)
     return left, bottom, right, top
-
-
-def _turn(whole: GeoBox) -> float:
-    """A turn around the globe in units of the CRS, for example 360 (degrees); infinite where the CRS is projected."""
-    if whole.crs is None or not whole.crs.geographic:
-        return math.inf
-    return round(2 * math.pi / float(whole.crs.proj.axis_info[0].unit_conversion_factor), 9)
 
 
 def _parts(first: int, stop: int, *, width: int, turn_px: float) -> list[_Part]:
@@ -112,12 +106,12 @@ def _joined(
 
     def column(part: _Part) -> int:
         turns = part.turns - west.turns
-        return (round(turns * _turn(whole) / step_x) if turns else 0) + part.first - west.first
+        return (round(turns * full_turn(whole) / step_x) if turns else 0) + part.first - west.first
 
     shape = (rows[1] - rows[0], column(east) + east.stop - east.first)
     joined = np.ma.MaskedArray(np.zeros((raster.count, *shape), dtype=pieces[0].dtype), mask=True)
     for part, piece in zip(parts, pieces, strict=True):
         joined[..., column(part) : column(part) + part.stop - part.first] = piece
-    left = whole.affine.c + west.first * step_x + (west.turns * _turn(whole) if west.turns else 0.0)
+    left = whole.affine.c + west.first * step_x + (west.turns * full_turn(whole) if west.turns else 0.0)
     affine = Affine(step_x, 0, left, 0, step_y, whole.affine.f + rows[0] * step_y)
     return joined, GeoBox(shape, affine, whole.crs)
