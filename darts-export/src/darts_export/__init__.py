@@ -5,7 +5,12 @@ says what a product's files are called, what a tile must have for it, and how it
 and `missing_products` all read it.
 
 ==================  ==========================================================================================
-`exporting`         `export_tile`, `missing_products`: order, completeness, the STAC item as the last file
+`exporting`         `export_tile`, `missing_products`: order, completeness, the manifest as the last file
+`manifest`          what the files of a tile were made from, and what they must be
+`fingerprints`      size, time and hash of files
+`staleness`         `judge`: whether a folder is complete and current, and why not
+`checking`          `check_tile_folder`: what is missing, damaged, unfinished or unknown
+`from_files`        `export_file`: tile files in, folders out
 `products`          the table of products
 `contents`          what the files of one export share: the tile, its grid, its objects
 `rasters`           cloud-optimised GeoTIFFs

@@ -1,0 +1,72 @@
+"""``darts export`` and ``darts export check``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    tiles: Annotated[list[Path], typer.Argument(metavar="TILE.nc", help="Tile files, or folders of them.")],
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results, one folder in it per tile.")],
+    products: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="What to write, such as probabilities,prediction_segments,stac."),
+    ] = None,
+) -> None:
+    """Write the products of post-processed tiles: rasters, polygons, thumbnails, STAC items.
+
+    For each tile file, DIR/<tile id>/ receives its products and a manifest; `darts export check DIR` compares the two.
+    Earlier files of the same tile are replaced, each when its successor is complete. A tile that cannot be exported never
+    stops the others.
+
+    Exit codes: 0 all tiles are written, 1 some failed, 2 wrong usage.
+    """
+    from darts_export.config import ExportConfig
+    from darts_export.from_files import export_file
+    from darts_utils.commands.steps import run_each, tile_files
+
+    names = ExportConfig.products if products is None else tuple(name.strip() for name in products.split(","))
+    code = run_each(
+        tile_files(tiles),
+        lambda file: export_file(file, out, products=names),
+        name=lambda file: file.stem,
+        title="export",
+    )
+    raise typer.Exit(code)
+
+
+def export_check(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folders of results, or of single tiles.")],
+    *,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Compare sizes only; damage that keeps the size is not seen.")
+    ] = False,
+) -> None:
+    """Say what is complete, missing or damaged in folders of results.
+
+    Every file of a tile is compared with the size and the hash that the tile's manifest.json has. Named are: tiles without
+    a manifest (not finished), missing and damaged files, unfinished files that a killed run has left (or that a run is
+    writing just now), and files that are not of the export that the manifest describes.
+
+    Exit codes: 0 all tiles are complete, 1 something is wrong, 2 wrong usage.
+    """
+    from darts_export.checking import check_tile_folder, tile_folders, unfinished_beside
+    from darts_utils.commands.progress import progress_bar
+
+    places = tile_folders(folders)
+    wrong = 0
+    with progress_bar("tiles") as bar:
+        for number, place in enumerate(places, start=1):
+            found = check_tile_folder(place, sizes_only=fast)
+            wrong += bool(found.problems)
+            for problem in found.problems:
+                typer.echo(f"{place.name}: {problem}")
+            if bar is not None:
+                bar(number, len(places))
+    leftovers = unfinished_beside(places)
+    for path in leftovers:
+        typer.echo(f"unfinished: {path}")
+    typer.echo(f"{len(places) - wrong} of {len(places)} tiles complete")
+    raise typer.Exit(1 if wrong or leftovers else 0)
