@@ -1,5 +1,6 @@
 """The only home of CuPy and cuCIM: which array library a verb computes with, chosen by the array that came in."""
 
+import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -10,6 +11,9 @@ import numpy as np
 import xarray as xr
 
 from darts_utils.errors import DeviceError
+
+_BLOCK = (32, 8)
+"""Threads of a CUDA block along x and y."""
 
 
 def is_cupy(array: object) -> bool:
@@ -97,3 +101,25 @@ def move_tile(tile: xr.Dataset, *, device: str) -> xr.Dataset:
 
 def _mapped(tile: xr.Dataset, bring: Callable[[Any], Any]) -> xr.Dataset:
     return tile.assign({name: variable.copy(data=bring(variable.data)) for name, variable in tile.data_vars.items()})
+
+
+def launch_over_pixels(shape: tuple[int, int], *arguments: object, source: str, name: str) -> None:
+    """Run a CUDA kernel once for each pixel.
+
+    Args:
+        shape: ``(height, width)`` of the grid of pixels.
+        *arguments: What the kernel takes after height and width: C-contiguous CuPy arrays, and NumPy scalars of exactly
+            the types that it declares.
+        source: CUDA C++ with ``extern "C" __global__ void name(int height, int width, …)``; it finds its pixel as
+            ``y = blockIdx.y · blockDim.y + threadIdx.y`` and ``x`` alike, and leaves if that is beyond the grid.
+        name: Name of the kernel.
+    """
+    height, width = shape
+    if height > 0 and width > 0:
+        blocks = -(-width // _BLOCK[0]), -(-height // _BLOCK[1])
+        _compiled(source, name)(blocks, _BLOCK, (np.int32(height), np.int32(width), *arguments))
+
+
+@functools.cache
+def _compiled(source: str, name: str) -> Any:
+    return importlib.import_module("cupy").RawKernel(source, name)
