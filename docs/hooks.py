@@ -5,6 +5,7 @@ import inspect
 import math
 from typing import Any, get_args, get_type_hints
 
+from darts_nextgen.commands.options import OF_THE_COMMAND
 from darts_nextgen.commands.run import run
 from darts_nextgen.pipeline.config import SECTIONS, RunConfig, section_keys
 from darts_utils.variables import VARIABLES
@@ -45,7 +46,7 @@ def option_table() -> str:
     types = get_type_hints(RunConfig)
     rows = []
     for name in inspect.signature(run).parameters:
-        if name in {"context", "config", "dry_run"}:
+        if name in {"context", *OF_THE_COMMAND}:
             continue
         section = sections.get(name)
         _, option = get_args(hints[name])

@@ -44,7 +44,7 @@ def test_the_demo_says_where_to_look(demo):
     assert folder.is_relative_to(out)
     listed = re.findall(r"^  (\S+)$", text, re.MULTILINE)
     assert {"prediction_segments.gpkg", "probabilities.tif", "thumbnail.jpg"} <= set(listed)
-    assert {path.name for path in folder.iterdir()} == set(listed)
+    assert {path.name for path in folder.iterdir()} == {*listed, "manifest.json"}
     assert str(out / "sample" / "slumps.gpkg") in text
     assert str(out / "results" / "results.parquet") in text
 

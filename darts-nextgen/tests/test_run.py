@@ -53,7 +53,7 @@ def folder(results, planet):
 
 
 def test_a_run_leaves_its_products_and_nothing_else(results, folder, planet):
-    assert {path.name for path in folder.iterdir()} == {*FILES, f"{planet.scene.name}.json"}
+    assert {path.name for path in folder.iterdir()} == {*FILES, f"{planet.scene.name}.json", "manifest.json"}
     assert {path.name for path in results.iterdir()} == {folder.name, "results.parquet", "run.toml"}
 
 

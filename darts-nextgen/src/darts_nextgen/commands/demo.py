@@ -38,11 +38,12 @@ def demo(
     seconds = time.monotonic() - started
     for row in report.failed:
         typer.echo(f"failed: {row.scene} ({row.failed_stage}): {row.error}", err=True)
-    for row in report.done:
+    for row in report.complete:
         found = gpd.read_parquet(row.products["prediction_segments_parquet"])
         extent = gpd.read_parquet(row.products["prediction_extent_parquet"])
         overlap = measure_overlap(found, gpd.read_file(sample.truth), extent=extent)
-        typer.echo(f"\n{row.objects} thaw slumps found, {overlap.found_area_ha:.1f} ha, in {seconds:.1f} s")
+        when = f"in {seconds:.1f} s" if row.status == "done" else "by an earlier run"
+        typer.echo(f"\n{row.objects} thaw slumps found, {overlap.found_area_ha:.1f} ha, {when}")
         typer.echo(
             f"of {overlap.known} known slumps {overlap.known_hit} were found, IoU of the outlines {overlap.iou:.3f} "
             f"({overlap.known_cut} more are cut by clouds or the border, where nothing is mapped)"

@@ -9,6 +9,9 @@ from darts_nextgen.pipeline.runfiles import absolute_paths, read_table
 from darts_preprocessing.loading import parse_bands
 from darts_utils.errors import ConfigError
 
+OF_THE_COMMAND = ("config", "dry_run", "explain", "force")
+"""Options of ``darts run`` that are no keys of a configuration."""
+
 
 def config_of(options: Mapping[str, Any], *, file: Path | None) -> RunConfig:
     """Merge a configuration file and the options of the command line, which count more.
@@ -37,6 +40,8 @@ def _parsed(given: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"--bands: {error}") from error
     if "weights" in values:
         values["weights"] = _parse_weights(values["weights"])
+    if "further_thresholds" in values:
+        values["further_thresholds"] = _parse_numbers(values["further_thresholds"])
     if "products" in values:
         values["products"] = [name.strip() for name in values["products"].split(",")]
     return values
@@ -47,6 +52,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _parse_numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise ConfigError(f"--further-thresholds: expected numbers like 0.3,0.7, but got {text!r}") from error
 
 
 def _parse_weights(text: str) -> dict[str, float]:

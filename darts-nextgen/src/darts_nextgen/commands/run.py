@@ -30,7 +30,7 @@ def run(
         typer.Option(metavar="NAME=NUMBER,...", help="Weight of each model in the mean; all the same if not given."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the results; existing ones are replaced.")
+        Path | None, typer.Option(metavar="DIR", help="Folder of the results; what is current in it stays.")
     ] = None,
     dem: Annotated[Path | None, typer.Option(metavar="PATH", help="Elevation model, as ArcticDEM has it.")] = None,
     tcvis: Annotated[Path | None, typer.Option(metavar="PATH", help="Tasseled-cap trends, as TCVIS has them.")] = None,
@@ -63,11 +63,36 @@ def run(
     ramp: Annotated[str | None, typer.Option(help="Blending of patches: open or closed.")] = None,
     patch_px: Annotated[int | None, typer.Option(help="Edge length of a patch; each model's own if not given.")] = None,
     threshold: Annotated[float | None, typer.Option(help="A slump is where the probability is above this.")] = None,
+    high_threshold: Annotated[
+        float | None, typer.Option(help="Slumps without a pixel whose probability is above this are dropped.")
+    ] = None,
+    further_thresholds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER,...", help="More thresholds, such as 0.3,0.7; each makes binarized_above-PERCENT."
+        ),
+    ] = None,
     mask: Annotated[str | None, typer.Option(help="Which pixels are trusted: quality, valid or none (all).")] = None,
     radius_px: Annotated[int | None, typer.Option(help="How far missing data make their surroundings unsure.")] = None,
     edge_px: Annotated[int | None, typer.Option(help="Width of the border that is not trusted.")] = None,
     min_object_px: Annotated[int | None, typer.Option(help="Smaller slumps are dropped.")] = None,
     edge_objects: Annotated[str | None, typer.Option(help="Slumps that leave the trusted area: drop or keep.")] = None,
+    drop_water: Annotated[
+        bool | None, typer.Option("--drop-water/--no-drop-water", help="Slumps that are mostly water are dropped.")
+    ] = None,
+    water_max_ndvi: Annotated[float | None, typer.Option(help="Largest NDVI of water.")] = None,
+    water_max_nir: Annotated[
+        float | None, typer.Option(help="Largest near infrared reflectance of water, 0 to 1.")
+    ] = None,
+    min_slope_deg: Annotated[
+        float | None, typer.Option(help="Slumps on ground that is mostly flatter are dropped, degrees.")
+    ] = None,
+    max_slope_deg: Annotated[
+        float | None, typer.Option(help="Slumps on ground that is mostly steeper are dropped, degrees.")
+    ] = None,
+    max_implausible_share: Annotated[
+        float | None, typer.Option(help="What mostly means for water and slope: more than this share of the pixels.")
+    ] = None,
     keep_members: Annotated[
         bool | None, typer.Option("--keep-members/--no-keep-members", help="Write what each model says, too.")
     ] = None,
@@ -78,32 +103,47 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the effective configuration, and stop.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say for each scene what would be done and why, and stop.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Map all scenes, also those whose results are current.")
+    ] = False,
 ) -> None:
     """Map the thaw slumps of scenes.
 
-    For each scene, DIR/<tile>/ receives rasters, polygons, a thumbnail and a STAC item; DIR/results.parquet says what became
-    of every scene of the last run, DIR/run.toml is its effective configuration: `darts run --config DIR/run.toml` does the
-    same again. A scene that cannot be mapped never stops the others. Defaults are those that --dry-run prints.
+    For each scene, DIR/<tile>/ receives rasters, polygons, a thumbnail, a STAC item and a manifest; DIR/results.parquet says
+    what became of every scene of the last run, DIR/run.toml is its effective configuration: `darts run --config DIR/run.toml`
+    does the same again. Scenes whose results are complete and current (same inputs, models, options and version) are left as
+    they are; --explain says what would be done and why. A scene that cannot be mapped never stops the others. Defaults are
+    those that --dry-run prints.
 
     Exit codes: 0 all scenes are mapped, 1 some failed, 2 wrong usage.
     """
-    from darts_nextgen.commands.options import config_of
+    from darts_nextgen.commands.options import OF_THE_COMMAND, config_of
     from darts_nextgen.commands.progress import follow
     from darts_nextgen.pipeline.local import run_local
     from darts_nextgen.pipeline.plan import plan_run
     from darts_nextgen.pipeline.runfiles import config_toml
 
-    options = {name: value for name, value in context.params.items() if name not in {"config", "dry_run"}}
+    options = {name: value for name, value in context.params.items() if name not in OF_THE_COMMAND}
     run_config = config_of(options, file=config)
     if dry_run:
         plan_run(run_config)
         typer.echo(config_toml(run_config), nl=False)
         return
+    if explain:
+        plan = plan_run(run_config)
+        for task in plan.tasks:
+            verdict = plan.judge(task, force=force)
+            typer.echo(f"{task.tile_id}: {'current' if verdict.is_current else '; '.join(verdict.reasons)}")
+        return
     with follow() as progress:
-        report = run_local(run_config, progress=progress)
+        report = run_local(run_config, force=force, progress=progress)
     for row in report.failed:
         typer.echo(f"failed: {row.scene} ({row.failed_stage}): {row.error}", err=True)
+    current = f", {len(report.current)} were current" if report.current else ""
     typer.echo(
-        f"{len(report.done)} of {len(report.rows)} scenes mapped, thaw slumps: {report.objects}; see {report.table}"
+        f"{len(report.done)} of {len(report.rows)} scenes mapped{current}, thaw slumps: {report.objects}; see {report.table}"
     )
     raise typer.Exit(report.exit_code)

@@ -4,15 +4,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
+from darts_export.staleness import Verdict
 from darts_nextgen.pipeline.config import RunConfig
-from darts_nextgen.pipeline.plan import plan_run
+from darts_nextgen.pipeline.plan import RunPlan, plan_run
 from darts_nextgen.pipeline.report import RESULTS_FILE, RunReport, TileRow, write_report
 from darts_nextgen.pipeline.runfiles import RUN_FILE, write_config
 from darts_nextgen.pipeline.stages import run_stages
 from darts_nextgen.pipeline.tasks import SceneTask
 from darts_utils.faults import attempt, collected_warnings
+from darts_utils.files import remove_leftovers, sole_writer
 from darts_utils.logging import get_logger, log_tile
 
 _logger = get_logger(__name__)
@@ -44,16 +47,19 @@ def log_progress(row: TileRow | None, *, finished: int, total: int) -> None:
         _logger.info("scenes to map: %d", total)
     elif row.status == "failed":
         _logger.error("%d/%d %s failed in %s: %s", finished, total, row.tile_id, row.failed_stage, row.error)
+    elif row.status == "current":
+        _logger.info("%d/%d %s is complete and current", finished, total, row.tile_id)
     else:
         seconds = sum(row.seconds.values())
         _logger.info("%d/%d %s done in %.1f s, thaw slumps: %d", finished, total, row.tile_id, seconds, row.objects)
 
 
-def run_local(config: RunConfig, *, progress: Progress = log_progress) -> RunReport:
-    """Map the scenes of a run in this process.
+def run_local(config: RunConfig, *, force: bool = False, progress: Progress = log_progress) -> RunReport:
+    """Map the scenes of a run in this process; those whose results are complete and current are left as they are.
 
     Args:
         config: The run.
+        force: Map all scenes.
         progress: Told how far the run is.
 
     Returns:
@@ -65,30 +71,34 @@ def run_local(config: RunConfig, *, progress: Progress = log_progress) -> RunRep
         CheckpointError: A model file cannot be used; nothing has been written.
         UnknownFrameworkError: No installed package provides a model's framework; nothing has been written.
         DeviceError: A named device is not there; nothing has been written.
-        OutputError: Configuration or report cannot be written.
+        OutputError: Configuration or report cannot be written, or another run is writing into the same folder.
 
     Notes:
-        A scene that cannot be mapped is a row of the report, and the others go on. All scenes are mapped, also those that
-        an earlier run has mapped into the same folder: their files are replaced one by one, each when its successor is
-        complete. A run that is interrupted leaves a valid table, in which the scenes that were not run are pending.
+        A scene that cannot be mapped is a row of the report, and the others go on. A run that is interrupted, or killed,
+        leaves a valid table, in which the scenes that were not run are pending; the next run does what is missing. Why a
+        tile is made again is logged, and is what `RunPlan.judge` says.
     """
     plan = plan_run(config)
-    write_config(config, config.out / RUN_FILE)
-    stages = run_stages(config, features=plan.features, models=lambda: plan.ensemble)
-    return _run_tasks(plan.tasks, [(stage.name, stage.make()) for stage in stages], config=config, progress=progress)
+    with sole_writer(config.out):
+        remove_leftovers(config.out)
+        write_config(config, config.out / RUN_FILE)
+        stages = run_stages(
+            config, features=plan.features, models=lambda: plan.ensemble, model_hashes=plan.model_hashes
+        )
+        steps = [(stage.name, stage.make()) for stage in stages]
+        return _run_tasks(plan, steps, force=force, progress=progress)
 
 
-def _run_tasks(
-    tasks: Sequence[SceneTask], steps: Sequence[NamedStep], *, config: RunConfig, progress: Progress
-) -> RunReport:
-    table = config.out / RESULTS_FILE
-    rows = [TileRow(task.tile_id, task.path) for task in tasks]
+def _run_tasks(plan: RunPlan, steps: Sequence[NamedStep], *, force: bool, progress: Progress) -> RunReport:
+    table = plan.config.out / RESULTS_FILE
+    rows = [TileRow(task.tile_id, task.path) for task in plan.tasks]
     write_report(rows, table)
     progress(None, finished=0, total=len(rows))
     written = time.monotonic()
     try:
-        for index, task in enumerate(tasks):
-            rows[index] = run_task(task, steps)
+        for index, task in enumerate(plan.tasks):
+            verdict = plan.judge(task, force=force)
+            rows[index] = current_row(task, verdict, out=plan.config.out) or run_task(task, steps)
             if time.monotonic() - written > WRITE_EVERY_SECONDS:
                 write_report(rows, table)
                 written = time.monotonic()
@@ -96,6 +106,24 @@ def _run_tasks(
     finally:
         write_report(rows, table)
     return RunReport(tuple(rows), table)
+
+
+def current_row(task: SceneTask, verdict: Verdict, *, out: Path) -> TileRow | None:
+    """The row of a tile for which there is nothing to do; None, and a log line that says why, where there is.
+
+    Args:
+        task: The scene.
+        verdict: What is to be done for it.
+        out: Folder of the results.
+    """
+    if verdict.manifest is None or not verdict.is_current:
+        _logger.info("%s is to be mapped: %s", task.tile_id, "; ".join(verdict.reasons))
+        return None
+    manifest, folder = verdict.manifest, out / task.tile_id
+    products = {file.asset: str(folder / file.name) for file in manifest.files}
+    return TileRow(
+        task.tile_id, task.path, status="current", objects=manifest.summary.get("objects"), products=products
+    )
 
 
 def run_task(task: SceneTask, steps: Sequence[NamedStep]) -> TileRow:

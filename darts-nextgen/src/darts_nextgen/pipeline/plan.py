@@ -1,10 +1,14 @@
 """What a run is going to do: everything that can be found out, and refused, before the first tile."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from darts_ensemble import Ensemble
+from darts_export.staleness import Verdict
 from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.inputs import model_hashes
 from darts_nextgen.pipeline.requirements import required_features
+from darts_nextgen.pipeline.resuming import judge_task
 from darts_nextgen.pipeline.stages import load_models
 from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
 from darts_utils.errors import ConfigError
@@ -21,8 +25,14 @@ class RunPlan:
     """Its scenes, in order."""
     ensemble: Ensemble
     """Its models, loaded."""
+    model_hashes: Mapping[str, str]
+    """Name of each model → SHA-256 of its file."""
     features: tuple[str, ...]
     """The features that preprocessing makes."""
+
+    def judge(self, task: SceneTask, *, force: bool = False) -> Verdict:
+        """Decide whether a tile must be made, and why, see `darts_nextgen.pipeline.resuming.judge_task`."""
+        return judge_task(task, config=self.config, features=self.features, models=self.model_hashes, force=force)
 
 
 def plan_run(config: RunConfig) -> RunPlan:
@@ -38,6 +48,7 @@ def plan_run(config: RunConfig) -> RunPlan:
     """
     tasks = tuple(scene_tasks(config))
     _check_files(config, tasks)
+    hashes = model_hashes(config)
     ensemble = load_models(config)
     models = {name: model.required_variables for name, model in ensemble.members.items()}
     features = required_features(config, models=models)
@@ -45,7 +56,7 @@ def plan_run(config: RunConfig) -> RunPlan:
         ensemble.inference_batched([], options=config.inference)  # looks at the options, and has nothing to do
     except ValueError as error:
         raise ConfigError(f"[inference]: {error}") from error
-    return RunPlan(config, tasks, ensemble, features)
+    return RunPlan(config, tasks, ensemble, hashes, features)
 
 
 def _check_files(config: RunConfig, tasks: tuple[SceneTask, ...]) -> None:

@@ -17,7 +17,7 @@ from darts_utils.files import atomic_path
 RESULTS_FILE = "results.parquet"
 """Name of the results table in the folder of the results."""
 
-Status = Literal["pending", "done", "failed"]
+Status = Literal["pending", "done", "current", "failed"]
 
 SCHEMA = pa.schema(
     [
@@ -44,13 +44,13 @@ class TileRow:
     scene: Path
     """Scene folder or GeoTIFF."""
     status: Status = "pending"
-    """``"pending"``: not run (yet); ``"done"``; ``"failed"``."""
+    """``"pending"``: not run (yet); ``"done"``: made in this run; ``"current"``: there was nothing to do; ``"failed"``."""
     failed_stage: str | None = None
     """The stage that failed, one of `darts_nextgen.pipeline.stages.STAGE_NAMES`."""
     error: str | None = None
     """What went wrong, in one line: kind and message."""
     warnings: tuple[str, ...] = ()
-    """What is worth knowing about the result."""
+    """What is worth knowing about the result; told by the run that has made it."""
     objects: int | None = None
     """Number of thaw slumps found."""
     seconds: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -75,8 +75,18 @@ class RunReport:
 
     @property
     def done(self) -> tuple[TileRow, ...]:
-        """The tiles that are complete."""
+        """The tiles that this run has made."""
         return tuple(row for row in self.rows if row.status == "done")
+
+    @property
+    def current(self) -> tuple[TileRow, ...]:
+        """The tiles whose files were complete and current before this run."""
+        return tuple(row for row in self.rows if row.status == "current")
+
+    @property
+    def complete(self) -> tuple[TileRow, ...]:
+        """The tiles whose files are there: made in this run or before."""
+        return tuple(row for row in self.rows if row.status in {"done", "current"})
 
     @property
     def objects(self) -> int:
@@ -85,8 +95,8 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """0: all tiles are done; 1: some are not."""
-        return 0 if len(self.done) == len(self.rows) else 1
+        """0: all tiles are complete; 1: some are not."""
+        return 0 if len(self.complete) == len(self.rows) else 1
 
 
 def write_report(rows: Sequence[TileRow], path: str | os.PathLike[str]) -> Path:

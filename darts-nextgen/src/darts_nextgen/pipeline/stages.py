@@ -5,8 +5,9 @@ processes (`Stage.make`; that is where models get there) and then calls it for e
 `darts_nextgen.pipeline.local`; others run the very same list.
 """
 
+import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -14,20 +15,25 @@ import xarray as xr
 
 from darts_ensemble import Ensemble
 from darts_export import export_tile
-from darts_nextgen.pipeline.config import RunConfig, config_table, section_options
+from darts_export.fingerprints import Fingerprint
+from darts_export.manifest import Origin
+from darts_nextgen.pipeline.config import RunConfig, section_options
+from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths
+from darts_nextgen.pipeline.resuming import SOFTWARE, deciding_options, product_names, recorded_options
 from darts_nextgen.pipeline.tasks import SceneTask
 from darts_postprocessing import postprocess
 from darts_preprocessing import load_auxiliary, preprocess
 from darts_preprocessing.loading import load_scene
 from darts_utils.device import computed
+from darts_utils.errors import SceneError
 from darts_utils.grids import geobox_of
-from darts_utils.objects import label_objects
+from darts_utils.objects import find_objects
 
 STAGE_NAMES = ("load", "preprocess", "inference", "postprocess", "export")
 """Names of the stages, in order."""
 
-MEMBER_PRODUCTS = ("probabilities", "binarized", "prediction_segments")
-"""Products that are written for each model too where the members are kept."""
+_INPUTS = "darts_inputs"
+"""Attribute under which a tile carries the fingerprints of its inputs, as JSON, from loading to export."""
 
 
 @dataclass(frozen=True)
@@ -62,30 +68,42 @@ def load_models(config: RunConfig) -> Ensemble:
     return Ensemble.load(list(config.models), device=config.device, weights=config.weights or None)
 
 
-def run_stages(config: RunConfig, *, features: Collection[str], models: Callable[[], Ensemble]) -> list[Stage]:
+def run_stages(
+    config: RunConfig, *, features: Collection[str], models: Callable[[], Ensemble], model_hashes: Mapping[str, str]
+) -> list[Stage]:
     """Build the stages of a run.
 
     Args:
         config: The run.
         features: Features that preprocessing makes, see `darts_nextgen.pipeline.requirements.required_features`.
         models: Gives the models in the process that runs the inference.
+        model_hashes: Name of each model → SHA-256 of its file, for the manifests.
 
     Returns:
         The stages in order. The first takes a `SceneTask`, the last returns a `TileOutcome`, tiles go between them.
         Nothing is loaded yet.
     """
     steps: tuple[Callable[[], Callable[[Any], Any]], ...] = (
-        lambda: partial(load_task, config=config),
+        lambda: partial(load_task, config=config, features=features),
         lambda: partial(preprocess_tile, config=config, features=features),
         lambda: partial(infer_tile, config=config, ensemble=models()),
         lambda: partial(postprocess, **section_options(config, "postprocessing")),
-        lambda: partial(export_outcome, config=config),
+        lambda: partial(export_outcome, config=config, model_hashes=model_hashes),
     )
     return [Stage(name, make) for name, make in zip(STAGE_NAMES, steps, strict=True)]
 
 
-def load_task(task: SceneTask, *, config: RunConfig) -> xr.Dataset:
-    """Read a scene into a raw tile."""
+def load_task(task: SceneTask, *, config: RunConfig, features: Collection[str]) -> xr.Dataset:
+    """Read a scene into a raw tile, which carries what its inputs were before they were read.
+
+    Raises:
+        SceneError: A file that belongs to the scene, the elevation or the trends cannot be read.
+        DartsError: As `darts_preprocessing.loading.load_scene` does.
+    """
+    try:
+        inputs, unreadable = input_fingerprints(input_paths(task, config=config, features=features)), None
+    except OSError as error:
+        inputs, unreadable = {}, error
     tile = load_scene(
         task.path,
         bands=config.bands or None,
@@ -95,7 +113,13 @@ def load_task(task: SceneTask, *, config: RunConfig) -> xr.Dataset:
         sensor=config.sensor,
         date=config.date,
     )
-    return tile.assign_attrs(tile_id=task.tile_id)
+    if unreadable is not None:  # it is not one of those that loading reads, and names better
+        raise SceneError(
+            f"cannot read '{unreadable.filename}' ({unreadable.strerror}), which belongs to what the tile is made from: "
+            "check the file, or remove it"
+        ) from unreadable
+    noted = {role: [asdict(file) for file in files] for role, files in inputs.items()}
+    return tile.assign_attrs({"tile_id": task.tile_id, _INPUTS: json.dumps(noted)})
 
 
 def preprocess_tile(tile: xr.Dataset, *, config: RunConfig, features: Collection[str]) -> xr.Dataset:
@@ -122,35 +146,23 @@ def infer_tile(tile: xr.Dataset, *, config: RunConfig, ensemble: Ensemble) -> xr
     )
 
 
-def export_outcome(tile: xr.Dataset, *, config: RunConfig) -> TileOutcome:
-    """Write the products of a tile and count its thaw slumps."""
-    members = [
-        str(name).removeprefix("probabilities-") for name in tile.data_vars if str(name).startswith("probabilities-")
-    ]
-    wanted = [name for name in config.export.products if name in MEMBER_PRODUCTS]
-    products = [*(f"{name}-{member}" for member in members for name in wanted), *config.export.products]
-    written = export_tile(tile, config.out, products=products, config=recorded_options(config))
-    _, objects = label_objects(computed(tile["binarized_segmentation"].data))
-    return TileOutcome(objects=objects, products={name: str(path) for name, path in written.items()})
-
-
-def recorded_options(config: RunConfig) -> dict[str, Any]:
-    """The options that decide the content of a tile's files: recorded in the files.
-
-    Not among them: where things are, which products are written, and what the tile's own metadata say.
-    """
-    table = config_table(config)
-    elsewhere = (
-        "scene",
-        "scenes",
-        "models",
-        "out",
-        "dem",
-        "tcvis",
-        "tcvis_release",
-        "device",
-        "export",
-        "sensor",
-        "date",
+def export_outcome(tile: xr.Dataset, *, config: RunConfig, model_hashes: Mapping[str, str]) -> TileOutcome:
+    """Write the products of a tile and its manifest, and count its thaw slumps."""
+    noted = json.loads(tile.attrs[_INPUTS])
+    plain = tile.copy()
+    plain.attrs = {name: value for name, value in tile.attrs.items() if name != _INPUTS}
+    objects = find_objects(computed(tile["binarized_segmentation"].data)).count
+    written = export_tile(
+        plain,
+        config.out,
+        products=product_names(config, members=model_hashes),
+        config=recorded_options(config),
+        origin=Origin(
+            inputs={role: tuple(Fingerprint(**file) for file in files) for role, files in noted.items()},
+            models=model_hashes,
+            config=deciding_options(config),
+            software=SOFTWARE,
+        ),
+        summary={"objects": objects},
     )
-    return {name: value for name, value in table.items() if name not in elsewhere and value != {}}
+    return TileOutcome(objects=objects, products={name: str(path) for name, path in written.items()})

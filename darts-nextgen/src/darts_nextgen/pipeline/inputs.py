@@ -1,0 +1,118 @@
+"""Which files a tile is made from, and what they and the models were when they were looked at."""
+
+import os
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+
+from darts_ensemble.sources import model_files
+from darts_export.fingerprints import Fingerprint, fingerprint
+from darts_export.staleness import InputPaths
+from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.tasks import SceneTask
+from darts_preprocessing.preprocessing import DEM_FEATURES
+from darts_utils.errors import CheckpointError
+from darts_utils.files import TEMPORARY_PREFIX, is_file
+from darts_utils.variables import TCVIS_BANDS
+
+SCENE = "scene"
+"""Role of the files of the scene."""
+
+LARGEST_HASHED_AUXILIARY = 2 * 1024**3
+"""Elevation and trends are shared by many tiles and may be mosaics of any size: files of more bytes than this are known by
+size and time alone."""
+
+
+def input_paths(task: SceneTask, *, config: RunConfig, features: Collection[str]) -> InputPaths:
+    """Find the files that a tile is made from.
+
+    Args:
+        task: The scene.
+        config: The run.
+        features: The features that preprocessing makes; what none of them needs is not read.
+
+    Returns:
+        Role (``"scene"``, ``"dem"``, ``"tcvis"``) → name → path. A scene that is a folder has all files in it, but for the
+        folder of the results; a raster has all that GDAL reads with it, the sources of a VRT too. Names start at the
+        scene's folder, or at that of the raster, so that everything may move.
+    """
+    found = {SCENE: _scene_files(task.path, results=config.out)}
+    for role, path, needing in (("dem", config.dem, DEM_FEATURES), ("tcvis", config.tcvis, TCVIS_BANDS)):
+        if path is not None and set(needing) & set(features):
+            found[role] = _named_files(path)
+    return found
+
+
+def input_fingerprints(paths: InputPaths) -> dict[str, tuple[Fingerprint, ...]]:
+    """Look at the files; to be done before they are read.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    return {
+        role: tuple(
+            fingerprint(path, name=name, largest_hashed=None if role == SCENE else LARGEST_HASHED_AUXILIARY)
+            for name, path in files.items()
+        )
+        for role, files in paths.items()
+    }
+
+
+def model_hashes(config: RunConfig) -> dict[str, str]:
+    """Hash the model files; to be done before they are loaded.
+
+    Returns:
+        Name of each model → SHA-256 of its file, in the order of the ensemble.
+
+    Raises:
+        CheckpointError: A file or folder is absent or cannot be read.
+        ConfigError: Two files would have the same name.
+    """
+    hashes = {}
+    for name, path in model_files(list(config.models)).items():
+        try:
+            found = fingerprint(path, name=name).sha256
+        except OSError as error:
+            raise CheckpointError(
+                f"expected a model file at '{path}', but it cannot be read ({error.strerror}): check path and permissions"
+            ) from error
+        hashes[name] = found or ""
+    return hashes
+
+
+def _scene_files(path: Path, *, results: Path) -> Mapping[str, Path]:
+    if not path.is_dir():
+        return _named_files(path)
+    return {each.relative_to(path).as_posix(): each for each in _files_below(path, results=results)}
+
+
+def _files_below(folder: Path, *, results: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(each for each in folders if Path(place, each).absolute() != results.absolute())
+        yield from (Path(place, name) for name in sorted(files) if not name.startswith(TEMPORARY_PREFIX))
+
+
+def _named_files(raster: Path) -> Mapping[str, Path]:
+    if not is_file(raster):
+        return {}
+    found = raster.stat()
+    return {
+        os.path.relpath(each, raster.parent): Path(each)
+        for each in _read_with(raster, found.st_size, found.st_mtime_ns)
+    }
+
+
+@lru_cache(maxsize=1000)
+def _read_with(raster: Path, _size: int, _mtime_ns: int) -> tuple[str, ...]:
+    """The files that GDAL reads with a raster; looked up once for each size and time."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(raster) as opened:
+                return tuple(dict.fromkeys([str(raster), *opened.files]))
+    except RasterioIOError:
+        return (str(raster),)  # reading the scene says what is wrong
