@@ -18,5 +18,5 @@ def test_public_names():
         "align",
         "load_auxiliary",
     }
-    loaders = {"arcticdem", "geotiff", "planet_scene", "scene", "sentinel2_scene", "tcvis"}
+    loaders = {"arcticdem", "geotiff", "planet_scene", "safe", "scene", "sentinel2_scene", "tcvis"}
     assert set(darts_preprocessing.loading.__all__) == {f"load_{name}" for name in loaders} | {"parse_bands"}

@@ -1,7 +1,7 @@
 """What the attributes of an array say about its numbers: fill values, scale and offset, as CF and rioxarray write them."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -32,19 +32,45 @@ def decoded(array: xr.DataArray) -> NDArray[np.float32]:
         >>> decoded(xr.DataArray([[120.0, -9999.0]], attrs={"_FillValue": -9999.0}))
         array([[120.,  nan]], dtype=float32)
     """
-    stored = _compilable(to_numpy(computed(array.data)))
-    fills = np.array(list(_fill_values(array)), dtype="float64")
+    stored = to_numpy(computed(array.data))
     scale, offset = 1.0, 0.0
     if stored.dtype.kind == "f":
-        fills = fills.astype(stored.dtype).astype("float64")  # as the file's numbers were rounded
         scale, offset = (
             float(array.attrs.get(name, default)) for name, default in zip(_SCALE_NAMES, (1, 0), strict=True)
         )
-    unscaled = (scale, offset) == (1.0, 0.0)
-    if stored.dtype == np.float32 and unscaled and not any(over_rows(_has_missing, stored.shape[0], stored, fills)):
+    return as_numbers(stored, fills=list(_fill_values(array)), scale=scale, offset=offset)
+
+
+def as_numbers(
+    stored: NDArray[Any], *, fills: Sequence[float], scale: float = 1.0, offset: float = 0.0, in_place: bool = False
+) -> NDArray[np.float32]:
+    """Numbers that are meant by stored ones.
+
+    Args:
+        stored: ``(y, x)`` array of any dtype.
+        fills: Values that mean that there are no data; so do infinities and NaN.
+        scale: What is meant = what is stored · scale + offset.
+        offset: The same.
+        in_place: Write into `stored` where its dtype allows.
+
+    Returns:
+        float32, NaN where there are no data. What needs no change is `stored` itself.
+
+    Examples:
+        >>> as_numbers(np.array([[7, -1]], "int16"), fills=[-1], scale=0.5)
+        array([[3.5, nan]], dtype=float32)
+    """
+    stored = _compilable(stored)
+    marks = np.array(fills, dtype="float64")
+    if stored.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            marks = marks.astype(stored.dtype).astype("float64")  # as the stored numbers were rounded
+    is_final = stored.dtype == np.float32 and (scale, offset) == (1.0, 0.0)
+    if is_final and not any(over_rows(_has_missing, stored.shape[0], stored, marks)):
         return stored
-    numbers = np.empty(stored.shape, "float32")
-    over_rows(_decode_rows, stored.shape[0], stored, fills, scale, offset, numbers)
+    into_itself = in_place and stored.dtype == np.float32 and stored.flags.writeable
+    numbers = stored if into_itself else np.empty(stored.shape, "float32")
+    over_rows(_decode_rows, stored.shape[0], stored, marks, scale, offset, numbers)
     return numbers
 
 

@@ -9,9 +9,11 @@ from odc.geo.geobox import GeoBox
 
 from darts_preprocessing.config import PreprocessingConfig
 from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis
+from darts_preprocessing.loading.releases import ReleaseRule
 from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, preprocess
 from darts_preprocessing.relative_elevation import check_radii, reach_px
 from darts_utils.batching import batched
+from darts_utils.dates import UNKNOWN_DATE
 from darts_utils.grids import coords_of, geobox_of, resolution_m
 from darts_utils.variables import TCVIS_BANDS
 
@@ -39,6 +41,7 @@ def load_and_preprocess(
     sensor: str | None = None,
     date: str | None = None,
     tcvis_release: str | None = None,
+    tcvis_rule: ReleaseRule = "past_only",
     features: Collection[str] | None = None,
     tpi_outer_radius_m: float = PreprocessingConfig.tpi_outer_radius_m,
     tpi_inner_radius_m: float = PreprocessingConfig.tpi_inner_radius_m,
@@ -47,15 +50,17 @@ def load_and_preprocess(
 
     Args:
         path: Scene folder or optical GeoTIFF, see `darts_preprocessing.loading.load_scene`.
-        dem: ArcticDEM raster, or a dataset as `load_arcticdem` returns it.
-        tcvis: TCVIS raster, or a dataset as `load_tcvis` returns it.
+        dem: ArcticDEM raster or folder of tiles, or a dataset as `load_arcticdem` returns it.
+        tcvis: TCVIS raster or folder of tiles, or a dataset as `load_tcvis` returns it.
         bands: Number of each band, for a GeoTIFF.
         sentinel2_offset_dn: Count of reflectance 0, for a Sentinel-2 folder.
         reflectance_scale: For a GeoTIFF: reflectance = count · scale + offset; None: as the file declares.
         reflectance_offset: For a GeoTIFF.
         sensor: Sensor of a scene that does not say it, as a GeoTIFF.
         date: Date ``YYYY-MM-DD`` of a scene that does not say it, as a GeoTIFF.
-        tcvis_release: Release of a TCVIS raster, which does not say it.
+        tcvis_release: Release of a TCVIS raster, which does not say it; in a folder of several releases, the one to take.
+        tcvis_rule: How the date of the scene chooses among several releases, see
+            `darts_preprocessing.loading.releases.chosen_release`.
         features: Features to make, see `darts_preprocessing.preprocess`.
         tpi_outer_radius_m: Radius of the surroundings in ``relative_elevation``.
         tpi_inner_radius_m: Inner radius of the same.
@@ -89,6 +94,8 @@ def load_and_preprocess(
         dem=dem,
         tcvis=tcvis,
         tcvis_release=tcvis_release,
+        tcvis_rule=tcvis_rule,
+        date=tile.attrs["date"],
         features=features,
         tpi_outer_radius_m=tpi_outer_radius_m,
     )
@@ -111,6 +118,8 @@ def load_auxiliary(
     dem: Auxiliary | None = None,
     tcvis: Auxiliary | None = None,
     tcvis_release: str | None = None,
+    tcvis_rule: ReleaseRule = "past_only",
+    date: str = UNKNOWN_DATE,
     features: Collection[str] | None = None,
     tpi_outer_radius_m: float = PreprocessingConfig.tpi_outer_radius_m,
 ) -> AuxiliaryRasters:
@@ -118,9 +127,11 @@ def load_auxiliary(
 
     Args:
         grid: Grid of the tile.
-        dem: ArcticDEM raster, or a dataset, which is passed on.
-        tcvis: TCVIS raster, or a dataset, which is passed on.
-        tcvis_release: Release of a TCVIS raster, which does not say it.
+        dem: ArcticDEM raster or folder of tiles, or a dataset, which is passed on.
+        tcvis: TCVIS raster or folder of tiles, or a dataset, which is passed on.
+        tcvis_release: Release of a TCVIS raster, which does not say it; in a folder of several releases, the one to take.
+        tcvis_rule: How `date` chooses among several releases.
+        date: Date of the tile, ``YYYY-MM-DD``.
         features: Features that will be made; what none of them needs is not read. None: all that can be made.
         tpi_outer_radius_m: Radius of the surroundings in ``relative_elevation``.
 
@@ -139,10 +150,20 @@ def load_auxiliary(
     if dem is not None and wanted & set(DEM_FEATURES):
         elevation = dem if isinstance(dem, xr.Dataset) else _elevation_around(dem, grid, radius_m=tpi_outer_radius_m)
     if tcvis is not None and wanted & set(TCVIS_BANDS):
-        trends = tcvis if isinstance(tcvis, xr.Dataset) else load_tcvis(tcvis, grid=grid, release=tcvis_release)
+        trends = (
+            tcvis
+            if isinstance(tcvis, xr.Dataset)
+            else _trends_around(tcvis, grid, release=tcvis_release, rule=tcvis_rule, date=date)
+        )
     return AuxiliaryRasters(elevation, trends)
 
 
 def _elevation_around(path: str | os.PathLike[str], grid: GeoBox, *, radius_m: float) -> xr.Dataset:
     step_m = resolution_m(xr.Dataset(coords=coords_of(grid)))
     return load_arcticdem(path, grid=grid, margin_m=step_m * reach_px(radius_m, resolution_m=step_m))
+
+
+def _trends_around(
+    path: str | os.PathLike[str], grid: GeoBox, *, release: str | None, rule: ReleaseRule, date: str
+) -> xr.Dataset:
+    return load_tcvis(path, grid=grid, release=release, rule=rule, date=date)

@@ -1,4 +1,4 @@
-"""ArcticDEM from a GeoTIFF: the window that a tile needs, in its own projection."""
+"""Elevation from a raster or a folder of tiles: the window that a tile needs, in its own projection."""
 
 import os
 from pathlib import Path
@@ -8,16 +8,22 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from pyproj import CRS
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
-from darts_preprocessing.heights import implausible_heights
-from darts_preprocessing.loading.rasters import NO_SCALING, Scaling, declared_scalings, open_raster
+from darts_preprocessing.decoding import as_numbers
+from darts_preprocessing.heights import foreign_unit, implausible_heights
+from darts_preprocessing.loading.rasters import declared_scalings, marked_missing
+from darts_preprocessing.loading.sources import source_of
 from darts_preprocessing.loading.windows import read_around
 from darts_utils.errors import SceneError
 from darts_utils.grids import coords_of
 from darts_utils.tiles import variable
 
 _NODATA_M = -9999.0
-_FOOT_UNITS = ("foot", "feet", "ft", "us survey foot", "us_survey_foot")
+_COMPANIONS = ("_browse", "_count", "_datamask", "_mad", "_maxdate", "_mindate", "_bitmask", "_matchtag")
+"""What comes with the heights of an ArcticDEM tile, ``18_23_2_1_2m_v4.1_dem.tif``."""
 
 
 def load_arcticdem(path: str | os.PathLike[str], *, grid: GeoBox, margin_m: float = 0.0) -> xr.Dataset:
@@ -25,7 +31,8 @@ def load_arcticdem(path: str | os.PathLike[str], *, grid: GeoBox, margin_m: floa
 
     Args:
         path: Single-band raster of heights in metres above the WGS84 ellipsoid, such as an ArcticDEM v4.1 mosaic tile;
-            also of integers with a scale and an offset that the file declares.
+            also of integers with a scale and an offset that the file declares; a VRT; or a folder of tiles that share one
+            CRS and pixel grid, of which those that the tile touches are read. Where tiles overlap, the first by name counts.
         grid: Grid of the tile that needs it.
         margin_m: Margin around the grid, for features that look beyond the border.
 
@@ -34,36 +41,40 @@ def load_arcticdem(path: str | os.PathLike[str], *, grid: GeoBox, margin_m: floa
         `darts_preprocessing.loading.windows.read_around`); NaN where there are no data.
 
     Raises:
-        SceneNotFoundError: There is no such file.
-        SceneError: The file is damaged, has no CRS or several bands, is in feet, holds heights that are no metres on
-            Earth, or does not overlap the grid.
+        SceneNotFoundError: There is no such file, or no raster in the folder.
+        SceneError: A file is damaged, has no CRS or several bands, is not in metres, or holds heights that are no metres on
+            Earth; the tiles of a folder do not fit; nothing overlaps the grid.
     """
-    with open_raster(path) as raster:
-        if raster.count != 1:
-            raise SceneError(f"'{path}' must have 1 band of heights, but has {raster.count}: it is no elevation model")
-        unit = (raster.units[0] or "").lower()
-        if unit in _FOOT_UNITS:
-            raise SceneError(
-                f"'{path}' must hold metres, but its unit is {raster.units[0]!r}: convert it to metres first"
-            )
-        (scaling,) = declared_scalings(raster, [1])
-        stored, part = read_around(raster, grid, margin_m=margin_m)
-    heights = _heights(stored[0], scaling)
+    source = source_of(path, ignored_endings=_COMPANIONS)
+    heights, part = read_around(source, grid, margin_m=margin_m, decode=_read_heights, gaps=_without_height)
+    name = Path(path).absolute()
+    return xr.Dataset(coords=coords_of(part), attrs={"tile_id": name.name if name.is_dir() else name.stem}).assign(
+        dem=variable("dem", heights[0], source=name.name)
+    )
+
+
+def _read_heights(raster: DatasetReader, window: Window) -> NDArray[np.float32]:
+    """``(1, y, x)`` heights in metres, NaN where there are none."""
+    if raster.count != 1:
+        raise SceneError(
+            f"'{raster.name}' must have 1 band of heights, but has {raster.count}: it is no elevation model"
+        )
+    unit = foreign_unit(raster.units[0], CRS(raster.crs.to_wkt()))
+    if unit is not None:
+        raise SceneError(f"'{raster.name}' must hold metres, but its unit is {unit!r}: convert it to metres first")
+    ((scale, offset),) = declared_scalings(raster, [1])
+    # Mosaics that lost their nodata tag still mean "nothing" by −9999.
+    fills = [_NODATA_M, *(each for each in raster.nodatavals if each is not None)]
+    heights = as_numbers(raster.read(1, window=window), fills=fills, scale=scale, offset=offset, in_place=True)
+    missing = marked_missing(raster, [1], window=window)
+    if missing is not None:
+        heights = np.where(missing[0], np.float32(np.nan), heights)
     wrong = implausible_heights(heights)
     if wrong is not None:
-        raise SceneError(f"'{path}' {wrong}")
-    attrs = {"tile_id": Path(path).stem}
-    return xr.Dataset(coords=coords_of(part), attrs=attrs).assign(dem=variable("dem", heights, source=Path(path).name))
+        raise SceneError(f"'{raster.name}' {wrong}")
+    return heights[None]
 
 
-def _heights(stored: "np.ma.MaskedArray[Any, Any]", scaling: Scaling) -> NDArray[np.float32]:
-    """Heights in metres of numbers as stored; NaN where there are none."""
-    numbers: NDArray[np.floating[Any]] = stored.data.astype(np.result_type(stored.dtype, np.float32))
-    # Mosaics that lost their nodata tag still mean "nothing" by −9999.
-    numbers[np.ma.getmaskarray(stored) | (numbers == _NODATA_M)] = np.nan
-    if scaling != NO_SCALING:
-        numbers = numbers.astype("float64") * scaling[0] + scaling[1]
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and infinities are no heights
-        heights: NDArray[np.float32] = numbers.astype("float32")
-    heights[np.isinf(heights)] = np.nan
-    return heights
+def _without_height(heights: NDArray[Any]) -> NDArray[np.bool_]:
+    gaps: NDArray[np.bool_] = np.isnan(heights[0])
+    return gaps

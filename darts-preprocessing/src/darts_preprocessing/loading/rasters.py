@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
 from darts_utils.errors import SceneError, SceneNotFoundError
+from darts_utils.kernels import thread_count
 
 Scaling = tuple[float, float]
 """Scale and offset: what is meant = what is stored · scale + offset."""
@@ -48,7 +51,7 @@ def open_raster(path: str | os.PathLike[str]) -> Iterator[DatasetReader]:
     if not Path(path).is_file():
         raise SceneNotFoundError(f"expected a raster at '{path}', but there is none: check the path")
     try:
-        with rasterio.open(path) as raster:
+        with rasterio.Env(GDAL_NUM_THREADS=str(thread_count())), rasterio.open(path) as raster:
             yield raster
     except RasterioError as error:
         cause = error.__cause__ or error
@@ -151,6 +154,25 @@ def _check_dtypes(path: str | os.PathLike[str], dtypes: Sequence[str], *, expect
             counts = expected == "uint16" and dtype.startswith(("float", "int"))
             advice = "convert it to uint16 counts, such as reflectance × 10 000" if counts else "it is another product"
             raise SceneError(f"'{path}' must hold {expected}, but holds {dtype}: {advice}")
+
+
+def marked_missing(
+    raster: DatasetReader, indexes: Sequence[int], *, window: Window | None = None
+) -> NDArray[np.bool_] | None:
+    """Where a mask of the file (internal or ``.msk``) says that there are no data, or None where it has none.
+
+    Args:
+        raster: Open raster.
+        indexes: Band numbers, from 1.
+        window: Part of the raster.
+
+    Returns:
+        ``(bands, y, x)``, nodata values not counted.
+    """
+    if not any(MaskFlags.per_dataset in raster.mask_flag_enums[index - 1] for index in indexes):
+        return None
+    missing: NDArray[np.bool_] = raster.read_masks(list(indexes), window=window) == 0
+    return missing
 
 
 def _marks_nodata_otherwise(raster: DatasetReader, indexes: Sequence[int]) -> bool:

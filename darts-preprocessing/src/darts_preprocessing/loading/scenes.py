@@ -6,7 +6,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from darts_preprocessing.loading import planet, sentinel2
+from darts_preprocessing.loading import planet, safe, sentinel2
 from darts_preprocessing.loading.dates import date_of_name
 from darts_preprocessing.loading.folders import matching, scene_name
 from darts_preprocessing.loading.geotiff import UNKNOWN_SENSOR, load_geotiff
@@ -27,9 +27,11 @@ def load_scene(
     """Load whatever is at a path.
 
     Args:
-        path: A PlanetScope scene or orthotile folder, a Sentinel-2 folder in the historic layout, or an optical GeoTIFF.
+        path: A PlanetScope scene or orthotile folder, a Sentinel-2 product (``.SAFE``) or a folder of it in the historic layout,
+            or an optical raster (GeoTIFF, VRT).
         bands: Number of each band, for a GeoTIFF; see `parse_bands`.
-        sentinel2_offset_dn: Count of reflectance 0, for a Sentinel-2 folder; see `load_sentinel2_scene`.
+        sentinel2_offset_dn: Count of reflectance 0, for a Sentinel-2 folder that does not say it; see
+            `load_sentinel2_scene`.
         reflectance_scale: For a GeoTIFF: reflectance = count · scale + offset; None: as the file declares, see
             `load_geotiff`.
         reflectance_offset: For a GeoTIFF.
@@ -69,6 +71,8 @@ def load_scene(
 def _load_folder(path: Path, *, sentinel2_offset_dn: int | None) -> xr.Dataset:
     if not path.exists():
         raise SceneNotFoundError(f"expected a scene at '{path}', but there is nothing: check the path")
+    if safe.is_safe(path):
+        return safe.load_safe(path, offset_dn=sentinel2_offset_dn)
     if matching(path, sentinel2.CLASSES_PATTERNS):
         return sentinel2.load_sentinel2_scene(path, offset_dn=sentinel2_offset_dn)
     has_mask = bool(matching(path, planet.MASK_PATTERNS))
@@ -82,6 +86,6 @@ def _load_folder(path: Path, *, sentinel2_offset_dn: int | None) -> xr.Dataset:
         return planet.load_planet_scene(path)
     holds = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
     raise SceneNotFoundError(
-        f"'{path}' must be a PlanetScope folder (*_SR.tif, *_udm2.tif) or a Sentinel-2 folder (*_SR_clip.tif, *_SCL_clip.tif), "
-        f"but holds {holds}: check the path"
+        f"'{path}' must be a PlanetScope folder (*_SR.tif, *_udm2.tif) or a Sentinel-2 folder (*.SAFE, or *_SR_clip.tif and "
+        f"*_SCL_clip.tif), but holds {holds}: check the path"
     )

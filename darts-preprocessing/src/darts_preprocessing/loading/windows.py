@@ -5,15 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from affine import Affine
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
-from rasterio.io import DatasetReader
-from rasterio.windows import Window
 
 from darts_preprocessing.alignment import kernel_reach_px
-from darts_preprocessing.loading.rasters import grid_of_raster
+from darts_preprocessing.loading.sources import Decode, Gaps, Source
 from darts_preprocessing.meridians import full_turn
-from darts_utils.errors import NoOverlapError
+from darts_utils.errors import SceneError
 
 _EDGE_POINTS = 101
 """Points on each edge of the tile that are projected: the edges are curved in the raster's CRS."""
@@ -30,41 +29,52 @@ class _Part(NamedTuple):
     """Column after the last one."""
 
 
-def read_around(raster: DatasetReader, grid: GeoBox, *, margin_m: float) -> tuple[np.ma.MaskedArray[Any, Any], GeoBox]:
+def read_around(
+    source: Source, grid: GeoBox, *, margin_m: float, decode: Decode, gaps: Gaps
+) -> tuple[NDArray[Any], GeoBox]:
     """Read what a grid and a margin around it need of a raster, with room for the resampling kernel.
 
     Args:
-        raster: Open raster.
+        source: Raster, or tiles of one.
         grid: Grid of a tile, in metres.
         margin_m: Margin around the grid.
+        decode: Reads a window of an open raster as ``(bands, y, x)``.
+        gaps: Where such values hold nothing, ``(y, x)``.
 
     Returns:
-        ``(bands, y, x)`` numbers as stored, masked where the file says that there are no data, and their grid, which is a
-        window of the raster's own. In degrees the longitudes are those of the tile: the ends of a raster that meet in the
-        tile are joined, and longitudes go on beyond 180. Where 360° are no whole number of pixels, the part behind the
-        joint stands off by at most half a pixel.
+        ``(bands, y, x)`` values, NaN (floats) or 0 where there are none, and their grid, which is a window of the raster's
+        own. In degrees the longitudes are those of the tile: the ends of a raster that meet in the tile are joined, and
+        longitudes go on beyond 180. Where 360° are no whole number of pixels, the part behind the joint stands off by at
+        most half a pixel.
 
     Raises:
-        NoOverlapError: Raster and grid do not overlap; names both extents.
+        SceneError: Raster and grid do not overlap; names both extents. A file is damaged, or `decode` refuses it.
     """
-    whole = grid_of_raster(raster)
+    whole = source.grid
     wanted = _wanted_bounds(whole, grid, margin_m=margin_m)
     if all(map(math.isfinite, wanted)):
         left, bottom, right, top = wanted
+        height, width = whole.shape
         step_x, step_y = whole.affine.a, -whole.affine.e
         room = kernel_reach_px(whole, grid)
         first_row = math.floor((whole.affine.f - top) / step_y) - room
         stop_row = math.ceil((whole.affine.f - bottom) / step_y) + room
         first = math.floor((left - whole.affine.c) / step_x) - room
         stop = math.ceil((right - whole.affine.c) / step_x) + room
-        rows = max(0, first_row), min(raster.height, stop_row)
-        parts = _parts(first, stop, width=raster.width, turn_px=full_turn(whole) / step_x)
+        rows = max(0, first_row), min(height, stop_row)
+        parts = _parts(first, stop, width=width, turn_px=full_turn(whole) / step_x)
         if parts and rows[0] < rows[1]:
-            return _joined(raster, whole, parts, rows=rows)
-    covered = tuple(round(value, 5) for value in raster.bounds)
+            pieces = [source.read(rows, (part.first, part.stop), decode=decode, gaps=gaps) for part in parts]
+            if any(piece is not None for piece in pieces):
+                return _joined(pieces, whole, parts, rows=rows)
+            around = tuple(round(value, 5) for value in wanted)
+            raise SceneError(
+                f"'{source.name}' must have a tile around {around} (in its CRS), but has none among {len(source.tiles)}: add it"
+            )
+    covered = tuple(round(value, 5) for value in whole.boundingbox)
     needed = tuple(round(value, 5) for value in wanted)
-    raise NoOverlapError(
-        f"'{raster.name}' covers {covered}, but the tile needs {needed} (in the raster's CRS): give one that overlaps"
+    raise SceneError(
+        f"'{source.name}' covers {covered}, but the tile needs {needed} (in the raster's CRS): give one that overlaps"
     )
 
 
@@ -98,9 +108,8 @@ def _parts(first: int, stop: int, *, width: int, turn_px: float) -> list[_Part]:
 
 
 def _joined(
-    raster: DatasetReader, whole: GeoBox, parts: list[_Part], *, rows: tuple[int, int]
-) -> tuple[np.ma.MaskedArray[Any, Any], GeoBox]:
-    pieces = [raster.read(window=Window.from_slices(rows, (part.first, part.stop)), masked=True) for part in parts]
+    pieces: list[NDArray[Any] | None], whole: GeoBox, parts: list[_Part], *, rows: tuple[int, int]
+) -> tuple[NDArray[Any], GeoBox]:
     west, east = parts[0], parts[-1]
     step_x, step_y = whole.affine.a, whole.affine.e
 
@@ -109,9 +118,13 @@ def _joined(
         return (round(turns * full_turn(whole) / step_x) if turns else 0) + part.first - west.first
 
     shape = (rows[1] - rows[0], column(east) + east.stop - east.first)
-    joined = np.ma.MaskedArray(np.zeros((raster.count, *shape), dtype=pieces[0].dtype), mask=True)
-    for part, piece in zip(parts, pieces, strict=True):
-        joined[..., column(part) : column(part) + part.stop - part.first] = piece
     left = whole.affine.c + west.first * step_x + (west.turns * full_turn(whole) if west.turns else 0.0)
     affine = Affine(step_x, 0, left, 0, step_y, whole.affine.f + rows[0] * step_y)
+    known = [piece for piece in pieces if piece is not None]
+    joined = known[0]
+    if len(parts) > 1:
+        joined = np.full((len(joined), *shape), np.nan if joined.dtype.kind == "f" else 0, joined.dtype)
+        for part, piece in zip(parts, pieces, strict=True):
+            if piece is not None:
+                joined[..., column(part) : column(part) + part.stop - part.first] = piece
     return joined, GeoBox(shape, affine, whole.crs)
