@@ -51,6 +51,31 @@ def checked_weights(weights: Mapping[str, float] | None, members: Collection[str
     return {member: float(weights[member]) for member in members}
 
 
+def parse_weights(text: str) -> dict[str, float]:
+    """Read weights as the command line gives them; an empty text gives none.
+
+    Args:
+        text: ``"name=number"``, separated by commas.
+
+    Raises:
+        ConfigError: The text is something else, or a name comes twice.
+
+    Examples:
+        >>> parse_weights("full=2, optical=0.5")
+        {'full': 2.0, 'optical': 0.5}
+    """
+    if not text.strip():
+        return {}
+    pairs = [part.strip().rpartition("=") for part in text.split(",")]
+    try:
+        weights = {name.strip(): float(number) for name, _, number in pairs}
+    except ValueError as error:
+        raise ConfigError(f"--weights: expected names and numbers like full=2,optical=1, but got {text!r}") from error
+    if len(weights) < len(pairs):
+        raise ConfigError(f"--weights: expected each name once, but got {text!r}")
+    return weights
+
+
 def relative_weights(weights: Mapping[str, float]) -> dict[str, float]:
     """Return the weights as shares of the largest one, so that their sum cannot overflow; none becomes 0.
 
