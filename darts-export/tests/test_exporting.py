@@ -173,7 +173,7 @@ def test_tiles_are_let_go_one_by_one(tile: xr.Dataset, tmp_path: Path, monkeypat
         assert all(reference() is None for reference in labels)
         assert isinstance(of.binarized_segmentation.data, np.ndarray)
         found = objects_of(of, model=model)
-        labels.extend([weakref.ref(found.labels), weakref.ref(of.binarized_segmentation.data)])
+        labels.extend([weakref.ref(found.runs.label), weakref.ref(of.binarized_segmentation.data)])
         return found
 
     monkeypatch.setattr("darts_export.contents.objects_of", watched)

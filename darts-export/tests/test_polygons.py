@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from darts_export.polygons import polygonise
-from darts_utils.objects import label_objects
+from darts_utils.runs import find_runs
 from darts_utils.testing import strategies
 
 Mask = NDArray[np.bool_]
@@ -38,10 +38,11 @@ ADVERSARIAL = {
 
 
 def _check(mask: Mask) -> None:
-    labels, count = label_objects(mask)
+    runs = find_runs(mask)
+    labels, count = runs.labels(), runs.count
     reference = skimage.measure.label(mask, connectivity=2)
     np.testing.assert_array_equal(labels, reference)  # the same numbers too: both go row by row
-    outlines = polygonise(labels, count, TRANSFORM)
+    outlines = polygonise(runs, TRANSFORM)
     assert len(outlines) == count
     for index, outline in enumerate(outlines, start=1):
         assert outline.is_valid, shapely.is_valid_reason(outline)
@@ -50,11 +51,22 @@ def _check(mask: Mask) -> None:
         for part in shapely.get_parts(outline):
             assert part.exterior.is_ccw
             assert not any(hole.is_ccw for hole in part.interiors)
+    for outline, pieces in zip(outlines, _pieces_by_gdal(labels, count), strict=True):
+        assert shapely.equals(outline, shapely.MultiPolygon(pieces))
+        assert shapely.get_num_coordinates(outline) == sum(map(shapely.get_num_coordinates, pieces))
     if count:
         burnt = rasterio.features.rasterize(
             zip(outlines, range(1, count + 1), strict=True), mask.shape, transform=TRANSFORM, dtype="int32"
         )
         np.testing.assert_array_equal(burnt, labels)
+
+
+def _pieces_by_gdal(labels: NDArray[np.int32], count: int) -> list[list[shapely.Polygon]]:
+    pieces: list[list[shapely.Polygon]] = [[] for _ in range(count)]
+    for shape, value in rasterio.features.shapes(labels, mask=labels > 0, connectivity=4, transform=TRANSFORM):
+        exterior, *holes = shape["coordinates"]
+        pieces[int(value) - 1].append(shapely.Polygon(exterior, holes))
+    return pieces
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
@@ -74,6 +86,19 @@ def test_noise(share: float) -> None:
 
 
 def test_parts_that_touch_by_a_corner_are_one_object() -> None:
-    labels, count = label_objects(np.eye(2, dtype="uint8"))
-    (outline,) = polygonise(labels, count, Affine.identity())
-    assert (count, outline.geom_type, len(outline.geoms)) == (1, "MultiPolygon", 2)
+    runs = find_runs(np.eye(2, dtype=bool))
+    (outline,) = polygonise(runs, Affine.identity())
+    assert (runs.count, outline.geom_type, len(outline.geoms)) == (1, "MultiPolygon", 2)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [Affine.identity(), Affine(2, 0, 5, 0, 2, 7), Affine(0, 3, 0, 3, 0, 0), Affine.rotation(30) @ TRANSFORM],
+)
+def test_rings_are_oriented_whatever_the_grid(transform: Affine) -> None:
+    mask = np.pad(np.zeros((1, 2), dtype=bool), ((1, 1), (1, 2)), constant_values=True)
+    (outline,) = polygonise(find_runs(mask), transform)
+    assert outline.is_valid
+    assert outline.exterior.is_ccw
+    assert [hole.is_ccw for hole in outline.interiors] == [False]
+    assert outline.area == pytest.approx(13 * abs(transform.determinant))

@@ -1,6 +1,7 @@
 """What the writers of one export share."""
 
 import importlib.metadata
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,9 +10,11 @@ import geopandas
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
+from darts_export.config import ExportConfig
+from darts_export.members import member_variable
 from darts_export.rasters import Band
 from darts_export.text import storable_text
-from darts_export.vectors import Objects, member_variable, objects_of, segments_of
+from darts_export.vectors import Objects, extent_of, objects_of, segments_of
 from darts_utils.device import to_numpy
 from darts_utils.grids import geobox_of
 from darts_utils.variables import VARIABLES
@@ -53,6 +56,11 @@ class Contents:
     """Effective options of the run, for the metadata of files."""
     assets: tuple[Asset, ...]
     """All files of this export but the STAC item."""
+    options: ExportConfig = field(default_factory=ExportConfig)
+    """How the files are written."""
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
+    """Files may be written by several threads."""
+    _extent: list[geopandas.GeoDataFrame] = field(default_factory=list, init=False, repr=False)
     _objects: dict[str | None, Objects] = field(default_factory=dict, init=False, repr=False)
     _segments: dict[str | None, geopandas.GeoDataFrame] = field(default_factory=dict, init=False, repr=False)
 
@@ -81,12 +89,26 @@ class Contents:
 
     def objects(self, model: str | None = None) -> Objects:
         """Objects of the tile, or of one member of the ensemble."""
-        if model not in self._objects:
-            self._objects[model] = objects_of(self.tile, model=model)
-        return self._objects[model]
+        with self._lock:
+            if model not in self._objects:
+                self._objects[model] = objects_of(self.tile, model=model)
+            return self._objects[model]
 
     def segments(self, model: str | None = None) -> geopandas.GeoDataFrame:
         """Table of the objects of the tile, or of one member of the ensemble."""
-        if model not in self._segments:
-            self._segments[model] = segments_of(self.tile, model=model, objects=self.objects(model))
-        return self._segments[model]
+        with self._lock:
+            if model not in self._segments:
+                self._segments[model] = segments_of(
+                    self.tile,
+                    model=model,
+                    objects=self.objects(model),
+                    simplify_tolerance_m=self.options.simplify_tolerance_m,
+                )
+            return self._segments[model]
+
+    def extent(self) -> geopandas.GeoDataFrame:
+        """Table of the area in which the result is trusted."""
+        with self._lock:
+            if not self._extent:
+                self._extent.append(extent_of(self.tile, simplify_tolerance_m=self.options.simplify_tolerance_m))
+            return self._extent[0]

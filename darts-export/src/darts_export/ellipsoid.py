@@ -1,5 +1,7 @@
 """True areas and lengths: on the ellipsoid, not on the map."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyproj
 import shapely
@@ -14,7 +16,7 @@ def areas_and_perimeters_m(
     """Measure polygons on the ellipsoid of their CRS.
 
     Args:
-        geometries: ``(N,)`` shapely polygons or multipolygons, with counter-clockwise exteriors.
+        geometries: ``(N,)`` shapely polygons or multipolygons, with counter-clockwise exteriors and clockwise holes.
         crs: Their CRS, anything pyproj understands.
         longest_edge: Edges are cut into pieces no longer than this, in units of the CRS, before they are measured as
             geodesics: a straight line on the map is a curve on the ellipsoid.
@@ -35,12 +37,17 @@ def areas_and_perimeters_m(
         (1000800, 4001.6)
     """
     to_lonlat, geod = to_ellipsoid(crs, consumer="areas")
-    lonlat = shapely.transform(
-        shapely.segmentize(geometries, longest_edge), lambda x, y: to_lonlat.transform(x, y), interleaved=False
-    )
-    areas = np.array([abs(geod.geometry_area_perimeter(each)[0]) for each in lonlat], dtype="float64")
-    perimeters = np.array([geod.geometry_length(each.boundary) for each in lonlat], dtype="float64")
-    return areas, perimeters
+    parts, owners = shapely.get_parts(shapely.segmentize(geometries, longest_edge), return_index=True)
+    rings, part_of_ring = shapely.get_rings(parts, return_index=True)
+    points, ring_of_point = shapely.get_coordinates(rings, return_index=True)
+    longitude, latitude = to_lonlat.transform(*points.T)
+    ends = np.cumsum(np.bincount(ring_of_point, minlength=len(rings)))
+    measured = np.zeros((len(rings), 2))
+    for index, (begin, end) in enumerate(pairwise([0, *ends])):
+        measured[index] = geod.polygon_area_perimeter(longitude[begin:end], latitude[begin:end])
+    totals = np.zeros((len(geometries), 2))
+    np.add.at(totals, owners[part_of_ring], measured)
+    return np.abs(totals[:, 0]), totals[:, 1]
 
 
 def to_ellipsoid(crs: str, *, consumer: str) -> tuple[pyproj.Transformer, pyproj.Geod]:

@@ -14,8 +14,10 @@ import geopandas
 import pystac
 import xarray as xr
 
+from darts_export.arrays import numpy_values
 from darts_export.contents import SOFTWARE, Asset, Contents
 from darts_export.ellipsoid import to_ellipsoid
+from darts_export.members import check_members, member_variable, members_of
 from darts_export.metadata import item_json, item_of
 from darts_export.naming import safe_name
 from darts_export.rasters import bands_of, write_cog
@@ -23,7 +25,6 @@ from darts_export.tags import tags_of
 from darts_export.text import stated
 from darts_export.thumbnails import MASKS, RGB, draw_thumbnail, write_jpeg
 from darts_export.vector_files import write_geopackage, write_geoparquet
-from darts_export.vectors import check_members, extent_of, member_variable, members_of, numpy_values
 from darts_utils.tiles import require_variables
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
 
@@ -243,7 +244,7 @@ _TABLE = (
         _vector_files(
             "prediction_extent",
             "Area in which the result is trusted",
-            lambda contents: extent_of(contents.tile),
+            lambda contents: contents.extent(),
         ),
         needs=("extent",),
         verify=_verify_table,

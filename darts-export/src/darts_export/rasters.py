@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.io import MemoryFile
 
+from darts_export.arrays import numpy_values
 from darts_export.config import ExportConfig
 from darts_export.tags import tags_of
-from darts_export.vectors import numpy_values
 from darts_utils.errors import TileContractError
 from darts_utils.variables import VARIABLES
 

@@ -12,8 +12,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from darts_export.arrays import numpy_values
 from darts_export.config import ExportConfig
-from darts_export.vectors import numpy_values
 
 RGB = ("red", "green", "blue")
 """The variables that become the picture."""

@@ -9,15 +9,17 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from darts_export.arrays import numpy_values
+from darts_export.config import ExportConfig
 from darts_export.ellipsoid import areas_and_perimeters_m
+from darts_export.members import agreement_of, check_members, member_variable
 from darts_export.naming import safe_tile_id
 from darts_export.polygons import polygonise
+from darts_export.simplification import map_units_per_metre, simplify_outlines
 from darts_export.statistics import statistics_of
 from darts_export.text import stated
-from darts_utils.device import computed, to_numpy
-from darts_utils.errors import TileContractError
-from darts_utils.grids import geobox_of, tile_id
-from darts_utils.objects import label_objects, object_sizes_px, touching_outside
+from darts_utils.grids import geobox_of
+from darts_utils.runs import ObjectRuns, find_runs, runs_of_labels
 from darts_utils.tiles import require_variables
 
 _EDGE_PX = 100
@@ -25,37 +27,31 @@ _EDGE_PX = 100
 
 _HINT = "run postprocess first"
 
-_MEMBER_PREFIX = "binarized_segmentation-"
-
-_OBJECT_OPTIONS = ("threshold", "min_object_px", "edge_objects")
-"""Attributes of ``binarized_segmentation`` that say how its objects were found."""
-
 
 @dataclass(frozen=True)
 class Objects:
     """The objects of a tile, from which tables and pictures are made."""
 
-    labels: NDArray[np.int32]
-    """``(y, x)``: 0 outside, 1 … N inside."""
+    runs: ObjectRuns
+    """Their pixels."""
     outlines: NDArray[np.object_]
-    """``(N,)`` shapely geometries in the CRS of the tile, label 1 first."""
-
-    @property
-    def count(self) -> int:
-        """Number of objects."""
-        return len(self.outlines)
+    """``(N,)`` shapely geometries along the edges of the pixels, in the CRS of the tile, the first object first."""
 
 
 def objects_of(tile: xr.Dataset, *, model: str | None = None) -> Objects:
     """Find the objects of ``binarized_segmentation``, or of that of a member of the ensemble."""
     name = member_variable("binarized_segmentation", model)
     require_variables(tile, [name], consumer="objects_of", hint=_HINT)
-    labels, count = label_objects(numpy_values(tile, name))
-    return Objects(labels, polygonise(labels, count, geobox_of(tile).affine))
+    runs = find_runs(numpy_values(tile, name))
+    return Objects(runs, polygonise(runs, geobox_of(tile).affine))
 
 
 def segments_of(
-    tile: xr.Dataset, *, model: str | None = None, objects: Objects | None = None
+    tile: xr.Dataset,
+    *,
+    model: str | None = None,
+    objects: Objects | None = None,
+    simplify_tolerance_m: float = ExportConfig.simplify_tolerance_m,
 ) -> geopandas.GeoDataFrame:
     """Make the table of the objects of a tile.
 
@@ -66,6 +62,8 @@ def segments_of(
             ``extent``  (y, x) bool: True where the result is trusted.
         model: Name of a member of an ensemble: use its ``…-<model>`` variables instead.
         objects: The objects, if they have been found already.
+        simplify_tolerance_m: Size of the details that the outlines may lose, metres; 0 keeps the edges of the pixels.
+            Numbers are those of the pixels, whatever the outlines.
 
     Returns:
         One row per 8-connected object, in the order of their first pixels, in the CRS of the tile:
@@ -98,25 +96,29 @@ def segments_of(
     check_members(tile, model=model)
     found = objects if objects is not None else objects_of(tile, model=model)
     area_m2, perimeter_m = _measured(tile, found.outlines)
-    statistics = statistics_of(found.labels, found.count, numpy_values(tile, names[0]))
+    statistics = statistics_of(found.runs, numpy_values(tile, names[0]))
+    agreement = agreement_of(tile, found.runs)
     columns = {
-        "segment_id": np.arange(1, found.count + 1, dtype="int64"),
-        **_tile_columns(tile, found.count),
+        "segment_id": np.arange(1, found.runs.count + 1, dtype="int64"),
+        **_tile_columns(tile, found.runs.count),
         "area_m2": area_m2,
         "perimeter_m": perimeter_m,
-        "npixel": object_sizes_px(found.labels, found.count),
+        "npixel": found.runs.sizes_px(),
         **{f"probability_{name}": values for name, values in statistics.items()},
-        "touches_edge": touching_outside(found.labels, found.count, numpy_values(tile, "extent")),
-        **_agreement(tile, found),
+        "touches_edge": found.runs.touching_outside(numpy_values(tile, "extent")),
+        **({} if agreement is None else {"member_agreement": agreement}),
     }
-    return _table(tile, columns, found.outlines)
+    return _table(tile, columns, _simplified(tile, found.outlines, simplify_tolerance_m))
 
 
-def extent_of(tile: xr.Dataset) -> geopandas.GeoDataFrame:
+def extent_of(
+    tile: xr.Dataset, *, simplify_tolerance_m: float = ExportConfig.simplify_tolerance_m
+) -> geopandas.GeoDataFrame:
     """Make the table of the area in which the result of a tile is trusted.
 
     Args:
         tile: Tile with ``extent``  (y, x) bool.
+        simplify_tolerance_m: As in `segments_of`.
 
     Returns:
         One row in the CRS of the tile, none where nothing is trusted: ``tile_id``, ``date``, ``sensor``,
@@ -130,49 +132,16 @@ def extent_of(tile: xr.Dataset) -> geopandas.GeoDataFrame:
     require_variables(tile, ["extent"], consumer="extent_of", hint=_HINT)
     extent = numpy_values(tile, "extent")
     count = int(extent.any())
-    found = Objects(extent.astype("int32"), polygonise(extent.astype("int32"), count, geobox_of(tile).affine))
-    area_m2, perimeter_m = _measured(tile, found.outlines)
+    runs = runs_of_labels(extent.view("uint8"), count=count)
+    outlines = polygonise(runs, geobox_of(tile).affine)
+    area_m2, perimeter_m = _measured(tile, outlines)
     columns = {
         **_tile_columns(tile, count),
         "area_m2": area_m2,
         "perimeter_m": perimeter_m,
-        "npixel": object_sizes_px(found.labels, found.count),
+        "npixel": runs.sizes_px(),
     }
-    return _table(tile, columns, found.outlines)
-
-
-def member_variable(name: str, model: str | None) -> str:
-    """Return the name of a variable of one member of an ensemble, or of the ensemble (None)."""
-    return name if model is None else f"{name}-{model}"
-
-
-def members_of(tile: xr.Dataset) -> tuple[str, ...]:
-    """Return the names of the variables with the objects of each member of an ensemble."""
-    return tuple(str(name) for name in tile.data_vars if str(name).startswith(_MEMBER_PREFIX))
-
-
-def check_members(tile: xr.Dataset, *, model: str | None = None) -> None:
-    """Raise unless the members' objects can be compared with those of the tile, or of one member.
-
-    Raises:
-        TileContractError: They were found with other options, or have other dims or another dtype.
-    """
-    name, members = member_variable("binarized_segmentation", model), members_of(tile)
-    require_variables(tile, members, consumer="member_agreement", hint=_HINT)
-    for member in members:
-        for option in _OBJECT_OPTIONS:
-            ours, theirs = tile[name].attrs.get(option), tile[member].attrs.get(option)
-            if ours != theirs:
-                raise TileContractError(
-                    f"member_agreement needs members whose objects were found as those of {name!r} ({option} {ours!r}), but "
-                    f"{member!r} of tile {tile_id(tile)!r} has {theirs!r}: run postprocess(keep_members=True) again, or drop "
-                    "the members"
-                )
-
-
-def numpy_values(tile: xr.Dataset, name: str) -> NDArray[Any]:
-    """Return the values of a variable in host memory, wherever they live."""
-    return to_numpy(computed(tile[name].data))
+    return _table(tile, columns, _simplified(tile, outlines, simplify_tolerance_m))
 
 
 def _measured(tile: xr.Dataset, outlines: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -185,15 +154,10 @@ def _tile_columns(tile: xr.Dataset, count: int) -> dict[str, Any]:
     return {name: np.full(count, value, dtype=object) for name, value in values.items()}
 
 
-def _agreement(tile: xr.Dataset, objects: Objects) -> dict[str, NDArray[np.float64]]:
-    members = members_of(tile)
-    if not members:
-        return {}
-    votes = np.zeros(objects.labels.shape, dtype="float64")
-    for name in members:
-        votes += numpy_values(tile, name)
-    total = np.bincount(objects.labels.ravel(), weights=votes.ravel(), minlength=objects.count + 1)[1:]
-    return {"member_agreement": total / (len(members) * object_sizes_px(objects.labels, objects.count))}
+def _simplified(tile: xr.Dataset, outlines: NDArray[np.object_], tolerance_m: float) -> NDArray[np.object_]:
+    if tolerance_m == 0:
+        return outlines
+    return simplify_outlines(outlines, tolerance=tolerance_m * map_units_per_metre(str(geobox_of(tile).crs)))
 
 
 def _table(tile: xr.Dataset, columns: Mapping[str, Any], outlines: NDArray[np.object_]) -> geopandas.GeoDataFrame:
