@@ -1,0 +1,128 @@
+"""``darts export`` and ``darts export check``."""
+
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from darts_export import export_tile
+from darts_export.checking import check_tile_folder
+from darts_export.fingerprints import sha256_of
+from darts_export.manifest import read_manifest
+from darts_utils.cli import app
+from darts_utils.errors import OutputError
+from darts_utils.files import TEMPORARY_PREFIX
+from darts_utils.tile_io import write_tile
+
+Darts = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def darts(capsys: pytest.CaptureFixture[str]) -> Darts:
+    """Run the command line in this process; returns exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        logger = logging.getLogger("darts")
+        before = logger.handlers[:], logger.level, logger.propagate
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as stopped:
+            try:
+                app([str(argument) for argument in arguments])
+            finally:
+                logging.captureWarnings(capture=False)
+                logger.handlers[:], logger.propagate = before[0], before[2]
+                logger.setLevel(before[1])
+        printed = capsys.readouterr()
+        return int(str(stopped.value.code)), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def results(tile: xr.Dataset, tmp_path: Path) -> Path:
+    """A folder of two complete tiles."""
+    for name in ("a", "b"):
+        export_tile(tile.assign_attrs(tile_id=name), tmp_path / "results", products=["binarized", "ndvi", "stac"])
+    return tmp_path / "results"
+
+
+def test_tile_files_become_folders(tile: xr.Dataset, tmp_path: Path, darts: Darts) -> None:
+    file = write_tile(tile, tmp_path / "tiles" / "first.nc")
+    (tmp_path / "tiles" / "broken.nc").write_bytes(file.read_bytes()[:3000])
+    code, out, err = darts("export", file.parent, "--out", tmp_path / "out")
+    assert code == 1
+    assert "export: 1 of 2 done" in out
+    assert "broken failed" in err
+    export_tile(tile, tmp_path / "expected")
+    folder = tmp_path / "out" / "example-0"
+    for path in (tmp_path / "expected" / "example-0").iterdir():
+        if path.name != "manifest.json":
+            assert (folder / path.name).read_bytes() == path.read_bytes()
+    (looked_at,) = read_manifest(folder).origin.inputs["tile"]
+    assert (looked_at.name, looked_at.sha256) == ("first.nc", sha256_of(file))
+    code, out, _ = darts("export", file, "--out", tmp_path / "out", "--products", "ndvi, stac")
+    assert (code, read_manifest(folder).products) == (0, ("ndvi", "stac"))
+    code, out, _ = darts("export", "check", tmp_path / "out")
+    assert code == 1
+    assert "example-0: unknown: probabilities.tif is not of this export" in out
+
+
+def test_complete_folders_are_complete(results: Path, darts: Darts) -> None:
+    for arguments in ([results], [results, "--fast"], [results / "a", results / "b"], [results, results / "a"]):
+        code, out, _ = darts("export", "check", *arguments)
+        assert (code, out) == (0, "2 of 2 tiles complete\n")
+
+
+def test_what_is_wrong_is_named(results: Path, darts: Darts) -> None:
+    (results / "a" / "ndvi.tif").unlink()
+    (results / "a" / "old.tif").touch()
+    (results / "b" / f"{TEMPORARY_PREFIX}0-1-x.tif").touch()
+    content = (results / "b" / "binarized.tif").read_bytes()
+    (results / "b" / "binarized.tif").write_bytes(bytes(len(content)))
+    (results / "c").mkdir()
+    (results / f"{TEMPORARY_PREFIX}0-1-results.parquet").touch()
+    code, out, _ = darts("export", "check", results)
+    assert code == 1
+    assert out.splitlines() == [
+        "a: missing: ndvi.tif",
+        "a: unknown: old.tif is not of this export",
+        "b: damaged: binarized.tif has another content than was written",
+        f"b: unfinished: {TEMPORARY_PREFIX}0-1-x.tif",
+        "c: not finished: there is no manifest.json",
+        f"unfinished: {results / TEMPORARY_PREFIX}0-1-results.parquet",
+        "0 of 3 tiles complete",
+    ]
+    _, out, _ = darts("export", "check", "--fast", results / "b")
+    assert "damaged" not in out
+    (results / "b" / "binarized.tif").write_bytes(content[:-1])
+    _, out, _ = darts("export", "check", "--fast", results / "b")
+    assert f"b: damaged: binarized.tif has {len(content) - 1} bytes instead of {len(content)}" in out
+    (results / "a" / "manifest.json").write_text("{}")
+    _, out, _ = darts("export", "check", results / "a")
+    assert "a: manifest: expected a manifest at" in out
+
+
+def test_leftovers_alone_are_wrong(results: Path, darts: Darts) -> None:
+    (results / f"{TEMPORARY_PREFIX}0-1-run.toml").touch()
+    code, out, _ = darts("export", "check", results)
+    assert code == 1
+    assert "2 of 2 tiles complete" in out
+
+
+def test_wrong_usage(tmp_path: Path, darts: Darts, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert darts("export", "check", tmp_path / "gone")[0] == 2
+    code, _, err = darts("export", "check", tmp_path)
+    assert code == 2
+    assert "holds neither manifest.json nor folders" in err
+    assert darts("export", tmp_path / "gone.nc", "--out", tmp_path)[0] == 2
+    assert darts("export", "check")[0] == 2
+
+    def locked(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", locked)
+    with pytest.raises(OutputError, match="cannot look into '.*' .*: check path and permissions"):
+        check_tile_folder(tmp_path)
