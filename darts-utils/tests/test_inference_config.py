@@ -28,7 +28,7 @@ def test_an_overlap_of_a_patch_or_more_is_refused(overlap_px):
         ("padding_px", -2),
         ("patch_px", 0),
         ("batch_size", 2.0),
-        ("batch_size", None),
+        ("padding_px", None),
         ("overlap_px", True),
     ],
 )

@@ -9,6 +9,9 @@ along its row.
 import numpy as np
 from numpy.typing import NDArray
 
+from darts_utils.inference._kernels import add_weighted, write_mean
+from darts_utils.kernels import over_rows
+
 
 class RowBand:
     """The mean of one tile in the making.
@@ -34,33 +37,50 @@ class RowBand:
         self._top = 0
         # Double precision: with a large overlap thousands of patches meet in a pixel.
         self._sums = np.zeros((min(height_px, valid.shape[0]), valid.shape[1]))
-        self._mean = np.full(valid.shape, np.nan, "float32")
+        self._mean = np.empty(valid.shape, "float32")
 
-    def add(self, rows: slice, columns: slice, weighted: NDArray[np.float64]) -> None:
+    def add(
+        self,
+        rows: slice,
+        columns: slice,
+        patch: NDArray[np.float32],
+        *,
+        corner: tuple[int, int],
+        line: NDArray[np.float64],
+    ) -> None:
         """Add one window.
 
         Args:
             rows: Rows of the tile that it covers; they never start above those of the window before.
             columns: Columns of the tile that it covers.
-            weighted: Weight × probability there.
+            patch: ``(patch, patch)`` float32: probabilities.
+            corner: Row and column of the patch at which those rows and columns begin.
+            line: ``(patch,)`` float64: weights along one axis of the patch.
         """
-        final = min(rows.start - self._top, len(self._sums))
-        if final > 0:
-            self._write(final)
-            kept = len(self._sums) - final
-            self._sums[:kept] = self._sums[final:]
-            self._sums[kept:] = 0
-        self._top = rows.start
-        self._sums[: rows.stop - rows.start, columns] += weighted
+        self._finish_above(rows.start)
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        add_weighted(self._sums, columns.start, patch, *corner, height, width, line)
 
     def finish(self) -> NDArray[np.float32]:
         """Return the mean, ``(H, W)`` float32 in 0 … 1, NaN where not valid."""
-        self._write(len(self._sums))
+        self._finish_above(len(self._mean))
         return self._mean
 
-    def _write(self, count: int) -> None:
-        rows = slice(self._top, min(self._top + count, len(self._mean)))
-        weights = np.outer(self._row_weights[rows], self._column_weights)
-        mean = self._sums[: rows.stop - rows.start] / weights
-        np.clip(mean, 0, 1, out=mean)  # rounding may reach beyond
-        np.copyto(self._mean[rows], mean, where=self._valid[rows], casting="same_kind")
+    def _finish_above(self, row: int) -> None:
+        final = min(row - self._top, len(self._sums))
+        if final > 0:
+            rows = slice(self._top, self._top + final)
+            over_rows(
+                write_mean,
+                final,
+                self._mean[rows],
+                self._sums,
+                self._valid[rows],
+                self._row_weights[rows],
+                self._column_weights,
+            )
+            self._mean[rows.stop : row] = np.nan  # no window came near: no pixel is valid
+            kept = len(self._sums) - final
+            self._sums[:kept] = self._sums[final:]
+            self._sums[kept:] = 0
+            self._top = row

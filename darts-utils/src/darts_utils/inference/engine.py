@@ -1,11 +1,12 @@
 """The sliding window: patches of all tiles share the network's batches, whatever the tiles' shapes.
 
 Every batch has the same shape, the last one is filled up, so what the network says about a patch does not depend on
-the tiles that came with it. At most one batch of patches is in memory, and sums for a band of rows of the tiles that it
-touches.
+the tiles that came with it. In memory are one batch of patches (two on a CUDA device, so that one is prepared while the
+network works on the other), and sums for a band of rows of the tiles that they touch.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,10 +14,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from darts_utils.errors import CheckpointError
+from darts_utils.inference.batches import Job, grouped, jobs_of
 from darts_utils.inference.canvas import Canvas
-from darts_utils.inference.config import InferenceConfig
+from darts_utils.inference.config import InferenceConfig, Precision
+from darts_utils.inference.cuda import CudaLane, travelling_dtypes
+from darts_utils.inference.forward import Forward, logits_of
+from darts_utils.inference.lanes import HostLane, Lane
 from darts_utils.inference.normalization import Normalization
-from darts_utils.patches import PatchWindow, axis_weights
+from darts_utils.inference.precision import computing_in, resolve_precision
+from darts_utils.patches import axis_weights
 
 _LEAST_WEIGHT = 1e-15
 """Along one axis. At the border under ``ramp="closed"`` all patches have the weight 0 along that axis: there it counts the
@@ -41,8 +47,8 @@ def predict_probabilities(
         network: In evaluation mode, on `device`: ``(B, C, patch, patch)`` float32 → logits ``(B, 1, patch, patch)``.
         tiles: Tiles with the variables of `normalization` and ``valid_data_mask``; of any shape, grid and CRS.
         normalization: The channels of the network's input.
-        patch_px: Edge length of a patch; ``options.patch_px`` does not count here.
-        options: Overlap, batch size, padding and blending.
+        patch_px: Edge length of a patch; ``options.patch_px`` does not count here, nor does ``options.compile_network``.
+        options: Overlap, batch size, padding, blending, precision, symmetries.
         device: Where the network is.
 
     Returns:
@@ -52,44 +58,66 @@ def predict_probabilities(
     Raises:
         CheckpointError: The network gives another shape, or NaN at a valid pixel.
         ConfigError: The overlap is not smaller than the patch.
+        DeviceError: The device's memory does not suffice for one patch.
 
     Notes:
         Patches without a valid pixel are not sent. NaN and infinity in a variable are 0 in the network's input, never a lost
         patch.
         Tiles smaller than a patch are filled up with missing pixels.
+        At equal batch size, number of threads and precision the same network gives the same answer about a patch on a CPU,
+        bit for bit, as far as its own operations do. Where the device's memory does not suffice for a batch, it is halved, with a
+        warning, and answers may differ in their last digits.
     """
     overlap_px = options.overlap_for(patch_px)
+    if not tiles:
+        return []
     line = np.maximum(axis_weights(patch_px=patch_px, overlap_px=overlap_px, ramp=options.ramp), _LEAST_WEIGHT)
-    weights = np.outer(line, line)
     canvases = [
         Canvas(
             tile,
-            normalization=normalization,
-            patch_px=patch_px,
+            variables=normalization.variables,
             overlap_px=overlap_px,
             padding_px=options.padding_px,
             line=line,
         )
         for tile in tiles
     ]
+    forward = Forward(
+        network,
+        device=device,
+        dtype=resolve_precision(options.precision, device=device),
+        symmetries=options.symmetries,
+    )
+    batch_size = options.batch_size_for(patch_px, device_type=device.type)
+    lanes = _lanes(forward, tiles, normalization=normalization, batch_size=batch_size, patch_px=patch_px, device=device)
     finished: dict[int, NDArray[np.float32]] = {}
-    images = np.empty((options.batch_size, len(normalization.scalings), patch_px, patch_px), "float32")
-    for batch in _batches(_jobs(canvases), size=options.batch_size):
-        for image, (index, window, _) in zip(images, batch, strict=False):
-            canvases[index].read(window, image)
-        images[len(batch) :] = 0
-        probabilities = _probabilities(network, images, device=device)
-        has_nan = bool(np.isnan(probabilities).any())
-        for patch, (index, window, is_last) in zip(probabilities, batch, strict=False):
-            if has_nan:
-                canvases[index].check(window, patch)
-            canvases[index].add(window, weights * patch)
-            if is_last:
-                finished[index] = canvases[index].close()
-    return [finished[index] if index in finished else canvas.close() for index, canvas in enumerate(canvases)]
+    on_the_way: deque[tuple[Lane, list[Job]]] = deque()
+
+    def meet_the_oldest() -> Lane:
+        lane, jobs = on_the_way.popleft()
+        finished.update(_blend(lane.meet(), jobs))
+        return lane
+
+    for jobs in grouped(jobs_of(canvases), size=batch_size):
+        lane = lanes.pop()
+        lane.load(jobs)
+        lane.send()
+        on_the_way.append((lane, jobs))
+        if not lanes:
+            lanes.append(meet_the_oldest())
+    while on_the_way:
+        meet_the_oldest()
+    return [finished[index] if index in finished else canvas.nothing() for index, canvas in enumerate(canvases)]
 
 
-def check_network(network: torch.nn.Module, *, channels: int, patch_px: int, device: torch.device) -> None:
+def check_network(
+    network: torch.nn.Module,
+    *,
+    channels: int,
+    patch_px: int,
+    device: torch.device,
+    precision: Precision | None = None,
+) -> None:
     """Raise if a network cannot answer a patch; it is tried with one of zeros.
 
     Args:
@@ -97,57 +125,64 @@ def check_network(network: torch.nn.Module, *, channels: int, patch_px: int, dev
         channels: Number of input channels.
         patch_px: Edge length of the patch.
         device: Where the network is.
+        precision: Numbers in which it computes; None by device.
 
     Raises:
-        CheckpointError: The network fails, or does not give one logit per pixel.
+        CheckpointError: The network fails, does not give one logit per pixel, or gives NaN.
     """
+    dtype = resolve_precision(precision, device=device)
+    what = f"patches of {patch_px} px" + ("" if dtype == torch.float32 else f" in {str(dtype).removeprefix('torch.')}")
     try:
-        with torch.inference_mode():
-            _logits(network, torch.zeros(1, channels, patch_px, patch_px, device=device))
+        with torch.inference_mode(), computing_in(dtype, device=device):
+            logits = logits_of(network, torch.zeros(1, channels, patch_px, patch_px, device=device))
     except CheckpointError as error:
-        raise CheckpointError(f"the network does not fit patches of {patch_px} px: {error}") from error
+        raise CheckpointError(f"the network does not fit {what}: {error}") from error
     except _FAULTS as error:
         raise CheckpointError(
-            f"the network does not fit patches of {patch_px} px, {type(error).__name__}: {' '.join(str(error).split())}"
+            f"the network does not fit {what}, {type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
+    if bool(logits.isnan().any()):
+        raise CheckpointError(
+            f"expected numbers from the network for {what}, but it gave NaN for a patch of zeros: its weights hold NaN or "
+            "infinity, or overflow"
+        )
 
 
-Job = tuple[int, PatchWindow, bool]
-"""Index of the tile, window, and whether it is the tile's last."""
+def _lanes(
+    forward: Forward,
+    tiles: Sequence[xr.Dataset],
+    *,
+    normalization: Normalization,
+    batch_size: int,
+    patch_px: int,
+    device: torch.device,
+) -> list[Lane]:
+    """As many lanes as batches can be on their way at the same time."""
+    if device.type == "cpu":
+        return [HostLane(forward, normalization=normalization, batch_size=batch_size, patch_px=patch_px)]
+    copying = torch.cuda.Stream(device)
+    return [
+        CudaLane(
+            forward,
+            normalization=normalization,
+            dtypes=travelling_dtypes(tiles, variables=normalization.variables),
+            batch_size=batch_size,
+            patch_px=patch_px,
+            device=device,
+            copying=copying,
+        )
+        for _ in range(2)
+    ]
 
 
-def _jobs(canvases: Sequence[Canvas]) -> Iterator[Job]:
-    for index, canvas in enumerate(canvases):
-        if canvas.windows:
-            canvas.open()  # only now: tiles that wait their turn stay as they are
-        for number, window in enumerate(canvas.windows, start=1):
-            yield index, window, number == len(canvas.windows)
-
-
-def _batches(jobs: Iterable[Job], *, size: int) -> Iterator[list[Job]]:
-    batch: list[Job] = []
-    for job in jobs:
-        batch.append(job)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _probabilities(
-    network: torch.nn.Module, images: NDArray[np.float32], *, device: torch.device
-) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        logits = _logits(network, torch.from_numpy(images).to(device))
-        result: NDArray[np.float32] = torch.sigmoid(logits.float())[:, 0].cpu().numpy()
-    return result
-
-
-def _logits(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-    logits = network(images)
-    expected = (images.shape[0], 1, *images.shape[2:])
-    if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != expected:
-        got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise CheckpointError(f"expected the network to give one logit per pixel, shape {expected}, but got {got}")
-    return logits
+def _blend(answers: NDArray[np.float32], jobs: Sequence[Job]) -> dict[int, NDArray[np.float32]]:
+    """Add the answers to their tiles, and return the tiles that are finished with them."""
+    finished = {}
+    has_nan = bool(np.isnan(answers[: len(jobs)].sum()))
+    for answer, job in zip(answers, jobs, strict=False):
+        if has_nan:
+            job.canvas.check(job.window, answer)
+        job.canvas.add(job.window, answer)
+        if job.is_last:
+            finished[job.index] = job.canvas.close()
+    return finished

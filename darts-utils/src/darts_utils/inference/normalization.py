@@ -11,15 +11,19 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from darts_utils.device import computed, to_numpy
 from darts_utils.errors import CheckpointError
-from darts_utils.inference.legacy import refuse_legacy_config
+from darts_utils.inference._kernels import scale_rows
 
 _KEYS = {"offset", "scale", "clip"}
 
 _LARGEST = float(np.finfo("float32").max)
+
+_COMPILED = ("uint8", "uint16", "float32")
+"""Types that are scaled as they are; others become float32 first, which gives the same."""
 
 _HOW_TO_STATE_IT = (
     "state it as config['normalization'] = {'red': {'offset': 0.0, 'scale': 0.0001, 'clip': True}, ...}, in tile units, "
@@ -80,10 +84,13 @@ def parse_normalization(config: Mapping[str, Any], *, variables: Sequence[str]) 
     Raises:
         CheckpointError: There is none, it leaves a variable out, or an entry is malformed.
     """
-    refuse_legacy_config(config)
     table = config.get("normalization")
     if table is None:
-        raise CheckpointError(f"expected a normalization in the checkpoint's config, but got none: {_HOW_TO_STATE_IT}")
+        raise CheckpointError(
+            f"expected a normalization in the checkpoint's config, but got none, and two generations of models exist, of "
+            f"reflectance x 10 000 / 3000 and of (reflectance + 0.1) / 0.6: {_HOW_TO_STATE_IT}; or convert the file with "
+            "`darts model convert IN OUT --legacy-normalization NAME`"
+        )
     if not isinstance(table, Mapping):
         raise CheckpointError(f"expected normalization to be a table, but got {table!r}: {_HOW_TO_STATE_IT}")
     absent = [name for name in variables if name not in table]
@@ -136,15 +143,30 @@ def normalize_into(channel: NDArray[np.float32], values: NDArray[Any], scaling: 
         Single precision throughout: every uint16 is exact in it, and the same formula on a GPU gives the same bits. What is
         not finite in it, or not after scaling, is missing: 0.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # such values are missing, and that is no accident
-        np.subtract(values, np.float32(scaling.offset), out=channel, dtype="float32", casting="unsafe")
-        channel *= np.float32(scaling.scale)
+    if values.dtype not in _COMPILED:
+        with np.errstate(over="ignore"):  # such values are missing, and that is no accident
+            compiled = np.asarray(values, dtype="float32")
+    else:
+        compiled = values
     # whole numbers that are clipped cannot become anything else
-    missing = ~np.isfinite(channel) if values.dtype.kind == "f" or not scaling.clip else None
-    if scaling.clip:
-        np.clip(channel, 0, 1, out=channel)
-    if missing is not None:
-        channel[missing] = 0
+    limit = _LARGEST if values.dtype.kind == "f" or not scaling.clip else math.inf
+    low, high = (0.0, 1.0) if scaling.clip else (-math.inf, math.inf)
+    line, step = _as_line(compiled)
+    numbers = (np.float32(number) for number in (scaling.offset, scaling.scale, low, high, limit))
+    scale_rows(0, len(channel), channel, line, step, *numbers)
+
+
+def _as_line(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """Return the memory from an array's first pixel to its last as one line, and the distance of rows in it.
+
+    Loops over a line use vector instructions, which loops over a window of a larger array do not.
+    """
+    height, width = values.shape
+    step, rest = divmod(values.strides[0], values.itemsize)
+    if values.size == 0 or values.strides[1] != values.itemsize or rest or step < width:
+        values, step = np.ascontiguousarray(values), width
+    length = max(0, (height - 1) * step + width)
+    return as_strided(values, shape=(length,), strides=(values.itemsize,), writeable=False), step
 
 
 def network_input(tile: xr.Dataset, *, normalization: Normalization) -> NDArray[np.float32]:

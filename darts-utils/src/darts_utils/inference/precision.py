@@ -1,0 +1,38 @@
+"""In which numbers a network computes."""
+
+import torch
+
+from darts_utils.inference.config import Precision
+
+
+def resolve_precision(name: Precision | None, *, device: torch.device) -> torch.dtype:
+    """Turn the name of a precision into a type of numbers.
+
+    Args:
+        name: ``"float32"``, ``"bfloat16"``, ``"float16"``, or None: by device.
+        device: Where the network is.
+
+    Returns:
+        The named type; else float32 on a CPU, and on a CUDA device bfloat16, or float16 where it does not know bfloat16.
+
+    Examples:
+        >>> resolve_precision(None, device=torch.device("cpu"))
+        torch.float32
+    """
+    if name is not None:
+        dtype: torch.dtype = getattr(torch, name)
+        return dtype
+    if device.type == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def computing_in(dtype: torch.dtype, *, device: torch.device) -> torch.autocast:
+    """Return a context in which networks compute in a type of numbers.
+
+    Args:
+        dtype: float32 switches autocast off, also where a caller has it on.
+        device: Where the network is.
+    """
+    half = dtype if dtype != torch.float32 else None
+    return torch.autocast(device.type, dtype=half, enabled=half is not None, cache_enabled=False)
