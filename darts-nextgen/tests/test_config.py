@@ -63,6 +63,11 @@ def test_the_options_of_a_section_are_arguments_of_its_verb():
         ({"postprocessing": {"threshold": "high"}}, "postprocessing.threshold must be a number, but got 'high'"),
         ({"postprocessing": {"threshold": 1.5}}, r"\[postprocessing\]: .*threshold"),
         ({"postprocessing": {"mask": "clouds"}}, "mask"),
+        (
+            {"postprocessing": {"high_threshold": 0.2}},
+            r"\[postprocessing\]: high_threshold must not be below threshold",
+        ),
+        ({"postprocessing": {"min_slope_deg": 91}}, r"\[postprocessing\]: min_slope_deg must be an angle"),
         ({"postprocessing": {"edge_objects": "cut"}}, "edge_objects"),
         ({"postprocessing": {"radius_px": -1}}, "radius_px"),
         ({"inference": {"batch_size": 1.5}}, "inference.batch_size must be a whole number, but got 1.5"),
@@ -126,19 +131,32 @@ configs = st.builds(
     inference=st.builds(
         InferenceConfig,
         overlap_px=st.integers(0, 64),
-        batch_size=st.integers(1, 32),
+        batch_size=st.none() | st.integers(1, 32),
         padding_px=st.integers(0, 64),
         ramp=st.sampled_from(["open", "closed"]),
         patch_px=st.none() | st.integers(128, 1024),
+        precision=st.sampled_from([None, "float32", "bfloat16", "float16"]),
+        symmetries=st.booleans(),
+        compile_network=st.booleans(),
     ),
     postprocessing=st.builds(
         PostprocessingConfig,
-        threshold=st.floats(0.01, 0.99),
+        threshold=st.floats(0.01, 0.8),
+        high_threshold=st.none() | st.floats(0.8, 1),
+        further_thresholds=st.lists(st.integers(1, 99), max_size=3, unique=True).map(
+            lambda p: tuple(n / 100 for n in p)
+        ),
         mask=st.sampled_from(["quality", "valid", "none"]),
         radius_px=st.integers(0, 50),
         edge_px=st.integers(0, 50),
         min_object_px=st.integers(0, 500),
         edge_objects=st.sampled_from(["drop", "keep"]),
+        drop_water=st.booleans(),
+        water_max_ndvi=st.floats(-1, 1),
+        water_max_nir=st.floats(0, 1),
+        min_slope_deg=st.none() | st.floats(0, 10),
+        max_slope_deg=st.none() | st.floats(10, 90),
+        max_implausible_share=st.floats(0, 1),
         keep_members=st.booleans(),
     ),
     export=st.builds(ExportConfig, products=st.lists(names, min_size=1, max_size=4, unique=True).map(tuple)),
@@ -172,7 +190,7 @@ def test_a_written_file_names_every_option_and_absolute_paths(tmp_path, monkeypa
     table = tomllib.loads((tmp_path / "run.toml").read_text())
     assert table["scene"] == [str(tmp_path / "a")]
     assert table["postprocessing"]["min_object_px"] == PostprocessingConfig().min_object_px
-    assert set(table["inference"]) >= {"padding_px", "batch_size"}
+    assert set(table["inference"]) >= {"padding_px", "symmetries"}
 
 
 def test_a_notebook_may_give_paths_as_text_and_single_values():

@@ -3,7 +3,14 @@ import inspect
 import pytest
 
 import darts_postprocessing
-from darts_postprocessing import PostprocessingConfig, binarize, erode_extent, postprocess, remove_small_objects
+from darts_postprocessing import (
+    PostprocessingConfig,
+    binarize,
+    drop_implausible_objects,
+    erode_extent,
+    postprocess,
+    remove_small_objects,
+)
 
 
 def test_public_names() -> None:
@@ -13,6 +20,8 @@ def test_public_names() -> None:
         "binarize_batched",
         "drop_edge_objects",
         "drop_edge_objects_batched",
+        "drop_implausible_objects",
+        "drop_implausible_objects_batched",
         "erode_extent",
         "erode_extent_batched",
         "postprocess",
@@ -22,7 +31,7 @@ def test_public_names() -> None:
     ]
 
 
-@pytest.mark.parametrize("verb", [binarize, erode_extent, postprocess, remove_small_objects])
+@pytest.mark.parametrize("verb", [binarize, drop_implausible_objects, erode_extent, postprocess, remove_small_objects])
 def test_each_default_has_one_home(verb: object) -> None:
     options = [each for each in inspect.signature(verb).parameters.values() if each.kind is each.KEYWORD_ONLY]
     assert options

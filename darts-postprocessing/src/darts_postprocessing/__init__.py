@@ -1,14 +1,16 @@
 """Probabilities to objects.
 
-Four small verbs, and one that does them all; each takes a tile and returns a new one, and each has a ``_batched`` twin:
+Five small verbs, and one that does them all; each takes a tile and returns a new one, and each has a ``_batched`` twin:
 
-=======================  ===========================================================================
-`erode_extent`           ``extent``: where the result is trusted, away from missing data and the border
-`binarize`               ``binarized_segmentation``: probabilities above a threshold
-`drop_edge_objects`      removes the objects that reach out of ``extent``, whole
-`remove_small_objects`   removes the objects of few pixels
-`postprocess`            all of it, and ``probabilities_percent``; for the members of an ensemble too
-=======================  ===========================================================================
+==========================  ===========================================================================
+`erode_extent`              ``extent``: where the result is trusted, away from missing data and the border
+`binarize`                  ``binarized_segmentation``: probabilities above a threshold, or above two (hysteresis)
+`drop_edge_objects`         removes the objects that reach out of ``extent``, whole
+`drop_implausible_objects`  removes the objects on water, on flat or on steep ground; off unless asked for
+`remove_small_objects`      removes the objects of few pixels
+`postprocess`               all of it, and ``probabilities_percent``; for the members of an ensemble and for
+                            several thresholds too
+==========================  ===========================================================================
 
 An *object* is a set of pixels that touch by an edge or by a corner (8-connected). Objects are found before anything is
 masked, so a mask drops or keeps an object whole and never cuts it. Defaults live in `PostprocessingConfig`. Everything
@@ -24,6 +26,7 @@ from darts_postprocessing.objects import (
     remove_small_objects,
     remove_small_objects_batched,
 )
+from darts_postprocessing.plausibility import drop_implausible_objects, drop_implausible_objects_batched
 from darts_postprocessing.postprocessing import postprocess, postprocess_batched
 
 __all__ = [
@@ -32,6 +35,8 @@ __all__ = [
     "binarize_batched",
     "drop_edge_objects",
     "drop_edge_objects_batched",
+    "drop_implausible_objects",
+    "drop_implausible_objects_batched",
     "erode_extent",
     "erode_extent_batched",
     "postprocess",

@@ -4,7 +4,7 @@ from typing import Any
 
 import xarray as xr
 
-from darts_postprocessing.checks import check_mask_name, check_pixels
+from darts_postprocessing.checks import check_choice, check_pixels
 from darts_postprocessing.config import MaskName, PostprocessingConfig
 from darts_postprocessing.erosion import erode_by_disc
 from darts_utils.batching import batched
@@ -57,7 +57,7 @@ def erode_extent(
         >>> erode_extent(tile, radius_px=1, edge_px=2).extent.values.sum()
         np.int64(4)
     """
-    check_mask_name(mask)
+    check_choice("mask", mask, MaskName)
     check_pixels("radius_px", radius_px)
     check_pixels("edge_px", edge_px)
     names = MASK_VARIABLES[mask]

@@ -8,7 +8,7 @@ from darts_postprocessing.checks import check_pixels
 from darts_postprocessing.config import PostprocessingConfig
 from darts_utils.batching import batched
 from darts_utils.device import computed
-from darts_utils.objects import keep_objects, label_objects, object_sizes_px, touching_outside
+from darts_utils.objects import find_objects
 from darts_utils.tiles import require_variables, variable
 
 
@@ -46,9 +46,9 @@ def drop_edge_objects(tile: xr.Dataset) -> xr.Dataset:
         consumer="drop_edge_objects",
         hint="run binarize and erode_extent first",
     )
-    objects = computed(tile["binarized_segmentation"].data) > 0
-    kept = without_edge_objects(objects, computed(tile["extent"].data))
-    return _with_objects(tile, kept, edge_objects="drop")
+    objects = find_objects(computed(tile["binarized_segmentation"].data))
+    kept = ~objects.touching_outside(computed(tile["extent"].data))
+    return with_objects(tile, objects.mask(kept), edge_objects="drop")
 
 
 def remove_small_objects(tile: xr.Dataset, *, min_object_px: int = PostprocessingConfig.min_object_px) -> xr.Dataset:
@@ -76,31 +76,18 @@ def remove_small_objects(tile: xr.Dataset, *, min_object_px: int = Postprocessin
     """
     check_pixels("min_object_px", min_object_px)
     require_variables(tile, ["binarized_segmentation"], consumer="remove_small_objects", hint="run binarize first")
-    objects = computed(tile["binarized_segmentation"].data) > 0
-    return _with_objects(tile, without_small_objects(objects, min_object_px), min_object_px=min_object_px)
+    objects = find_objects(computed(tile["binarized_segmentation"].data))
+    return with_objects(tile, objects.mask(objects.sizes_px() >= min_object_px), min_object_px=min_object_px)
 
 
-def without_edge_objects(objects: Any, extent: Any) -> Any:
-    """Return `objects` (y, x) bool without those that have a pixel outside `extent` or 8-adjacent to one outside."""
-    labels, count = label_objects(objects)
-    return keep_objects(labels, ~touching_outside(labels, count, extent))
-
-
-def without_small_objects(objects: Any, min_object_px: int) -> Any:
-    """Return `objects` (y, x) bool without those of fewer than `min_object_px` pixels."""
-    if min_object_px <= 1:
-        return objects
-    labels, count = label_objects(objects)
-    return keep_objects(labels, object_sizes_px(labels, count) >= min_object_px)
-
-
-def _with_objects(tile: xr.Dataset, objects: Any, **attrs: object) -> xr.Dataset:
+def with_objects(tile: xr.Dataset, objects: Any, **attrs: object) -> xr.Dataset:
+    """Replace ``binarized_segmentation`` by `objects`  (y, x) bool, with further attributes."""
     known = tile["binarized_segmentation"].attrs
     own = {name: value for name, value in known.items() if name not in {"long_name", "units", "source"}}
     return tile.assign(
         binarized_segmentation=variable(
             "binarized_segmentation",
-            objects.astype("uint8"),
+            objects.view("uint8"),
             source=str(known.get("source", "binarized_segmentation")),
             **{**own, **attrs},
         )

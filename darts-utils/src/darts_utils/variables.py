@@ -38,6 +38,8 @@ class Variable:
     """What an invalid pixel holds (NaN for floats); None where every value means something or a mask tells."""
     per_model: bool = False
     """True: ``<name>-<model>`` exists too, one for each member of an ensemble."""
+    per_threshold: bool = False
+    """True: ``<name>-<percent>`` exists, one for each further threshold, and stands for no variable without it."""
 
     @property
     def attrs(self) -> dict[str, str]:
@@ -59,6 +61,8 @@ class VariableRegistry(Mapping[str, Variable]):
         '1'
         >>> VARIABLES["probabilities-full"].dtype
         'float32'
+        >>> VARIABLES["binarized_above-30"].dtype
+        'uint8'
         >>> "ndmi" in VARIABLES
         False
         >>> more = VARIABLES.with_variables(Variable("ndmi", "float32", "preprocessing", "optical", "moisture index", "1"))
@@ -79,9 +83,10 @@ class VariableRegistry(Mapping[str, Variable]):
             return self._rows[name]
         if not isinstance(name, str):  # xarray allows other names, the contract does not
             raise KeyError(name)
-        base, separator, model = name.partition("-")
-        if separator and model and base in self._rows and self._rows[base].per_model:
-            return self._rows[base]
+        base, _, suffix = name.partition("-")
+        row = self._rows.get(base)
+        if row is not None and suffix and (row.per_model or (row.per_threshold and _is_percent(suffix))):
+            return row
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -97,6 +102,10 @@ class VariableRegistry(Mapping[str, Variable]):
     def written_by(self, stage: str) -> tuple[str, ...]:
         """Names of the variables that `stage` writes, in table order."""
         return tuple(row.name for row in self._rows.values() if row.stage == stage)
+
+
+def _is_percent(text: str) -> bool:
+    return text.replace(".", "", 1).isdecimal() and float(text) <= 100
 
 
 OPTICAL_BANDS = ("blue", "green", "red", "nir")
@@ -153,6 +162,14 @@ VARIABLES = VariableRegistry(
             nodata=255,
         ),
         _result("binarized_segmentation", long_name="thaw slump (1) or not (0)", units="1", valid_max=1),
+        _result(
+            "binarized_above",
+            long_name="thaw slump above another threshold (1) or not (0)",
+            units="1",
+            valid_max=1,
+            per_model=False,
+            per_threshold=True,
+        ),
         _mask("extent", stage="postprocessing", long_name="area in which the result is trusted"),
     ]
 )

@@ -58,10 +58,26 @@ def run(
         float | None, typer.Option(help="Its inner radius; 0 is a disc, above an annulus.")
     ] = None,
     overlap_px: Annotated[int | None, typer.Option(help="Overlap of neighbouring patches.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Patches in one call of a network.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Patches in one call of a network; by device if not given.")
+    ] = None,
     padding_px: Annotated[int | None, typer.Option(help="Mirrored border around a tile; 0 adds none.")] = None,
     ramp: Annotated[str | None, typer.Option(help="Blending of patches: open or closed.")] = None,
     patch_px: Annotated[int | None, typer.Option(help="Edge length of a patch; each model's own if not given.")] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Numbers in which networks compute: float32, bfloat16 or float16; by device if not given."),
+    ] = None,
+    symmetries: Annotated[
+        bool | None,
+        typer.Option(
+            "--symmetries/--no-symmetries", help="Show each patch turned and mirrored, too: eight times the work."
+        ),
+    ] = None,
+    compile_network: Annotated[
+        bool | None,
+        typer.Option("--compile-network/--no-compile-network", help="Compile networks first: pays for many scenes."),
+    ] = None,
     threshold: Annotated[float | None, typer.Option(help="A slump is where the probability is above this.")] = None,
     high_threshold: Annotated[
         float | None, typer.Option(help="Slumps without a pixel whose probability is above this are dropped.")

@@ -14,7 +14,7 @@ from darts_export import export_tile
 from darts_export.config import ExportConfig
 from darts_nextgen.pipeline.tables import check_keys, parse_table, plain_table
 from darts_postprocessing import PostprocessingConfig, postprocess
-from darts_postprocessing.checks import check_edge_objects, check_mask_name, check_pixels, check_threshold
+from darts_postprocessing.checks import check_options
 from darts_preprocessing import PreprocessingConfig, preprocess
 from darts_preprocessing.loading.geotiff import checked_bands
 from darts_utils.dates import parse_date
@@ -207,10 +207,6 @@ def _check_scene_options(config: RunConfig) -> None:
 
 def _check_postprocessing(options: PostprocessingConfig) -> None:
     try:
-        check_threshold(options.threshold)
-        check_mask_name(options.mask)
-        check_edge_objects(options.edge_objects)
-        for name in ("radius_px", "edge_px", "min_object_px"):
-            check_pixels(name, getattr(options, name))
+        check_options(options)
     except ValueError as error:
         raise ConfigError(f"[postprocessing]: {error}") from error

@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 
 from darts_export.products import PRODUCTS, Product, product
 from darts_nextgen.pipeline.config import RunConfig
+from darts_postprocessing.checks import percent_text
+from darts_postprocessing.plausibility import plausibility_variables
 from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, OPTICAL_FEATURES
 from darts_utils.errors import ConfigError, TileContractError
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS, VARIABLES
@@ -27,7 +29,9 @@ def required_features(config: RunConfig, *, models: Mapping[str, Collection[str]
     provided = _always_there().union(*(names for option, names in on_request.items() if option is None))
     for name, variables in models.items():
         _check(f"model {name!r}", variables, provided, on_request, otherwise="choose a model that needs less")
-    wanted = {variable for variables in models.values() for variable in variables}
+    filters = plausibility_variables(config.postprocessing)
+    _check("a filter of [postprocessing]", filters, provided, on_request, otherwise="switch the filter off")
+    wanted = {*filters, *(variable for variables in models.values() for variable in variables)}
     for name in config.export.products:
         row = _product(name, provided)
         needed = (*row.needs, *(row.needs_any if not provided & set(row.needs_any) else ()))
@@ -38,7 +42,11 @@ def required_features(config: RunConfig, *, models: Mapping[str, Collection[str]
 
 def _always_there() -> set[str]:
     """What every tile has in the end, and the sensor masks, which depend on the scene."""
-    made = {name for name, row in VARIABLES.items() if row.stage != "preprocessing" or row.dtype == "bool"}
+    made = {
+        name
+        for name, row in VARIABLES.items()
+        if (row.stage != "preprocessing" or row.dtype == "bool") and not row.per_threshold
+    }
     return made | {*OPTICAL_BANDS, *OPTICAL_FEATURES}
 
 
@@ -50,7 +58,8 @@ def _on_request(config: RunConfig, *, models: Collection[str]) -> dict[str | Non
         ("--dem PATH", config.dem is not None, set(DEM_FEATURES)),
         ("--keep-members", config.postprocessing.keep_members, {f"{name}-{m}" for name in per_model for m in models}),
     ]
-    table: dict[str | None, set[str]] = {None: set()}
+    further = {f"binarized_above-{percent_text(each)}" for each in config.postprocessing.further_thresholds}
+    table: dict[str | None, set[str]] = {None: further}
     for option, is_set, names in rows:
         table.setdefault(None if is_set else option, set()).update(names)
     return table
