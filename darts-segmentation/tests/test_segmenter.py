@@ -119,7 +119,7 @@ def test_one_patch_is_what_the_network_says(model, weights):
     expected = torch.sigmoid(logits)[0, 0].numpy()
     valid = tile.valid_data_mask.values
     found = model.inference(tile).probabilities.values
-    np.testing.assert_allclose(found[valid], expected[valid], atol=1e-5)
+    np.testing.assert_allclose(found[valid], expected[valid], atol=5e-5)  # the logits are thirtyfold on purpose
 
 
 def test_results_do_not_depend_on_batch_mates_nor_on_the_place_in_the_batch(model):

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 import xarray as xr
@@ -12,11 +13,13 @@ from darts_segmentation.networks import build_network, network_stride_px
 from darts_utils.device import array_namespace
 from darts_utils.errors import CheckpointError, ConfigError
 from darts_utils.inference.checkpoint import Checkpoint, naming_file, read_checkpoint
-from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig
+from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig, Precision
 from darts_utils.inference.devices import resolve_device
 from darts_utils.inference.engine import check_network, predict_probabilities
 from darts_utils.inference.normalization import parse_normalization
+from darts_utils.inference.precision import resolve_precision
 from darts_utils.inference.requirements import require_model_inputs
+from darts_utils.inference.rewriting import rewrite_for_inference
 from darts_utils.inference.weights import load_weights
 from darts_utils.tiles import variable
 
@@ -38,6 +41,8 @@ class Segmenter:
         DeviceError: A named device is not there.
 
     Notes:
+        Once loaded, batch normalisation is folded into the convolutions before it where that changes no probability by more than
+        1e-5, see `darts_utils.inference.rewriting`.
         A checkpoint of darts_nextgen, or one of your own: see `darts_utils.inference.checkpoint` for the format.
     """
 
@@ -65,9 +70,10 @@ class Segmenter:
             raise CheckpointError(
                 f"expected patch_size to be divisible by the network's stride of {self._stride_px} px, but got {self._patch_px}"
             )
-        self._network: torch.nn.Module = network.to(self._device).eval()
-        self._tried_patches_px: set[int] = set()
-        self._try_patch(self._patch_px)
+        network.eval()
+        check_network(network, channels=channels, patch_px=self._patch_px, device=torch.device("cpu"))
+        self._tried = {(self._patch_px, torch.float32)}
+        self._network = rewrite_for_inference(network, channels=channels, patch_px=self._patch_px).to(self._device)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str = "auto", name: str | None = None) -> Self:
@@ -109,7 +115,7 @@ class Segmenter:
 
         Args:
             tile: Preprocessed tile with the `required_variables`.
-            options: Overlap, batch size, padding, blending, patch size.
+            options: Overlap, batch size, padding, blending, patch size, precision, symmetries.
 
         Returns:
             The tile plus ``probabilities``  (y, x) float32: 0 … 1, NaN outside ``valid_data_mask``; where the mask's
@@ -117,7 +123,7 @@ class Segmenter:
 
         Raises:
             MissingVariableError: The tile lacks a variable; says which, and which input of preprocessing it comes from.
-            ConfigError: The network cannot work on patches of ``options.patch_px``, or ``options.overlap_px`` is not smaller
+            ConfigError: The network cannot work on patches of ``options.patch_px`` or in ``options.precision``, or ``options.overlap_px`` is not smaller
                 than the patch; before any work is done.
         """
         return self.inference_batched([tile], options=options)[0]
@@ -138,7 +144,7 @@ class Segmenter:
         for tile in tiles:
             require_model_inputs(tile, self.required_variables, consumer=f"model {self._name!r}")
         predictions = predict_probabilities(
-            self._network,
+            self._compiled if options.compile_network else self._network,
             tiles,
             normalization=self._normalization,
             patch_px=patch_px,
@@ -164,14 +170,24 @@ class Segmenter:
             )
         try:
             options.overlap_for(patch_px)
-            self._try_patch(patch_px)
+            self._try_patch(patch_px, options.precision)
         except (CheckpointError, ConfigError) as error:
             raise ConfigError(f"options do not fit model {self._name!r}: {error}") from error
         return patch_px
 
-    def _try_patch(self, patch_px: int) -> None:
-        if patch_px not in self._tried_patches_px:
+    def _try_patch(self, patch_px: int, precision: Precision | None) -> None:
+        trial = (patch_px, resolve_precision(precision, device=self._device))
+        if trial not in self._tried:
             check_network(
-                self._network, channels=len(self._normalization.variables), patch_px=patch_px, device=self._device
+                self._network,
+                channels=len(self._normalization.variables),
+                patch_px=patch_px,
+                device=self._device,
+                precision=precision,
             )
-            self._tried_patches_px.add(patch_px)
+            self._tried.add(trial)
+
+    @cached_property
+    def _compiled(self) -> torch.nn.Module:
+        compiled: Any = torch.compile(self._network, dynamic=False)
+        return cast("torch.nn.Module", compiled)

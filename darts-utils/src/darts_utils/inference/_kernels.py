@@ -15,11 +15,11 @@ def scale_rows(
     channel: NDArray[np.float32],
     line: NDArray[Any],
     step: int,
-    offset: float,
-    scale: float,
-    low: float,
-    high: float,
-    limit: float,
+    offset: Any,
+    scale: Any,
+    low: Any,
+    high: Any,
+    limit: Any,
 ) -> None:
     """Scale rows of pixels that lie in memory at even distances.
 
@@ -41,8 +41,8 @@ def scale_rows(
         for x in range(target.size):
             scaled = (np.float32(source[x]) - offset) * scale
             present = abs(scaled) <= limit
-            scaled = low if scaled < low else scaled  # noqa: FURB136 - becomes a vector instruction, max() does not
-            scaled = high if scaled > high else scaled  # noqa: FURB136
+            scaled = low if scaled < low else scaled  # becomes a vector instruction, which max() does not
+            scaled = high if scaled > high else scaled
             target[x] = scaled if present else np.float32(0)
 
 

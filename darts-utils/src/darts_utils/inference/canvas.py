@@ -53,7 +53,7 @@ class Canvas:
         starts = self._columns.starts
         columns = [self._columns.own(start)[0] for start in starts]
         for row in self._rows.starts:
-            seen = self._valid[self._rows.own(row)[0]].any(axis=0)
+            seen = np.any(self._valid[self._rows.own(row)[0]], axis=0, keepdims=True)[0]
             for start, own in zip(starts, columns, strict=True):
                 if seen[own].any():
                     yield PatchWindow(row, start, len(self._line))
@@ -112,9 +112,7 @@ class Canvas:
             probabilities: ``(patch, patch)`` float32.
         """
         (tile_rows, rows), (tile_columns, columns) = self._rows.own(window.row), self._columns.own(window.column)
-        self._band.add(
-            tile_rows, tile_columns, probabilities, corner=(rows.start, columns.start), line=self._line
-        )
+        self._band.add(tile_rows, tile_columns, probabilities, corner=(rows.start, columns.start), line=self._line)
 
     def close(self) -> NDArray[np.float32]:
         """Return the probabilities and let go of everything else.

@@ -126,7 +126,7 @@ class CudaLane:
         for values in there:
             values.record_stream(computing)
         self._answers.copy_(self._forward(self._images(there)), non_blocking=True)
-        self._done = torch.cuda.Event()
+        self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         self._done.record(computing)
 
     def meet(self) -> NDArray[np.float32]:

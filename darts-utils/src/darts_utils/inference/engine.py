@@ -160,7 +160,7 @@ def _lanes(
     """As many lanes as batches can be on their way at the same time."""
     if device.type == "cpu":
         return [HostLane(forward, normalization=normalization, batch_size=batch_size, patch_px=patch_px)]
-    copying = torch.cuda.Stream(device)
+    copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     return [
         CudaLane(
             forward,

@@ -27,7 +27,7 @@ def rewrite_for_inference(network: torch.nn.Module, *, channels: int, patch_px: 
         patch_px: Edge length of a patch that the network accepts.
 
     Returns:
-        A network in evaluation mode that gives the same probabilities within 1e-5; `network` itself, with its weights in
+        A network in evaluation mode that gives the same probabilities within 1e-5 for a patch of noise; `network` itself, with its weights in
         another layout, where nothing can be folded. `network` keeps the values of its weights.
 
     Notes:
@@ -109,5 +109,4 @@ def _fold(convolution: torch.nn.Conv2d, normalisation: torch.nn.BatchNorm2d) -> 
 
 
 def _channels_last(network: torch.nn.Module) -> torch.nn.Module:
-    rewritten: torch.nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return rewritten
+    return network.to(memory_format=torch.channels_last)
