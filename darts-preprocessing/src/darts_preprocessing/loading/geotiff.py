@@ -153,7 +153,9 @@ def optical_tile(
     Warns:
         DartsWarning: Pixels hold 0 though the file marks missing data otherwise.
     """
-    if not (read.values != 0).all(axis=0).any():
+    if not any(
+        row.all(axis=0).any() for row in read.values.swapaxes(0, 1)
+    ):  # a scene with data is known by its first row
         raise SceneError(
             f"'{path}' must hold data, but every pixel is 0 (nodata) in a band: it is empty or another product"
         )

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.windows import Window
 
 from darts_preprocessing.loading.dates import date_of_name
 from darts_preprocessing.loading.folders import only_file, scene_name
 from darts_preprocessing.loading.geotiff import DEFAULT_OFFSET, DEFAULT_SCALE, optical_tile, reflectance_scaling
-from darts_preprocessing.loading.rasters import read_bands
+from darts_preprocessing.loading.rasters import check_bands, grid_of_raster, open_raster, read_bands
 from darts_utils.errors import SceneError
 from darts_utils.grids import check_same_grid
+from darts_utils.kernels import kernel, over_rows
 from darts_utils.tiles import variable
 
 REFLECTANCE_PATTERNS = ("*_SR.tif", "*_SR_clip.tif")
@@ -26,6 +30,9 @@ NAMES = (
 """Names of the folders of scenes and of orthotiles."""
 _METADATA_PATTERNS = ("*_metadata.json",)
 _UDM2_BANDS = 8
+_MASK_BANDS = (1, 2, 3, 4, 5, 6, 8)
+"""Of the usable data mask; the confidence, band 7, is not read."""
+_ROWS_AT_ONCE = 1024
 
 
 def load_planet_scene(folder: str | os.PathLike[str]) -> xr.Dataset:
@@ -53,9 +60,7 @@ def load_planet_scene(folder: str | os.PathLike[str]) -> xr.Dataset:
     image = only_file(folder, REFLECTANCE_PATTERNS, what="a PlanetScope surface reflectance image")
     mask = only_file(folder, MASK_PATTERNS, what="the scene's usable data mask")
     read = read_bands(image, (1, 2, 3, 4), dtype="uint16", expected_count=4)
-    masks, mask_grid, *_ = read_bands(
-        mask, range(1, _UDM2_BANDS + 1), dtype="uint8", expected_count=_UDM2_BANDS, keep_nodata=True
-    )
+    udm2, udm1, mask_grid = _read_mask(mask)
     check_same_grid(read.grid, mask_grid, first_name=f"'{image}'", second_name=f"'{mask}'")
     attrs = {"tile_id": name, "sensor": "planetscope", "date": date_of_name(name, *NAMES), **_sun(folder)}
     scalings = [
@@ -63,13 +68,35 @@ def load_planet_scene(folder: str | os.PathLike[str]) -> xr.Dataset:
         for declared in read.scalings
     ]
     tile = optical_tile(read, path=image, attrs=attrs, scalings=scalings)
-    bits = np.zeros(masks.shape[1:], "uint8")
-    for bit in range(6):
-        bits |= (masks[bit] != 0).astype("uint8") << bit
     return tile.assign(
-        planet_udm2=variable("planet_udm2", bits, source=mask.name),
-        planet_udm1=variable("planet_udm1", masks[7], source=mask.name),
+        planet_udm2=variable("planet_udm2", udm2, source=mask.name),
+        planet_udm1=variable("planet_udm1", udm1, source=mask.name),
     )
+
+
+def _read_mask(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8], GeoBox]:
+    """Bits of the first six bands, the eighth band as it is, and their grid; some rows at once, because 8 bands are many."""
+    with open_raster(path) as raster:
+        check_bands(raster, range(1, _UDM2_BANDS + 1), dtype="uint8", expected_count=_UDM2_BANDS)
+        grid = grid_of_raster(raster)
+        udm2, udm1 = (np.empty(raster.shape, "uint8") for _ in range(2))
+        for first in range(0, raster.height, _ROWS_AT_ONCE):
+            last = min(first + _ROWS_AT_ONCE, raster.height)
+            bands = raster.read(_MASK_BANDS, window=Window.from_slices((first, last), (0, raster.width)))
+            over_rows(_pack_rows, last - first, bands, udm2[first:last])
+            udm1[first:last] = bands[6]
+    return udm2, udm1, grid
+
+
+@kernel
+def _pack_rows(first: int, last: int, bands: NDArray[np.uint8], bits: NDArray[np.uint8]) -> None:
+    """Bit n is set where band n is not 0."""
+    for row in range(first, last):
+        for column in range(bits.shape[1]):
+            value = 0
+            for bit in range(6):
+                value |= (bands[bit, row, column] != 0) << bit
+            bits[row, column] = value
 
 
 def _sun(folder: Path) -> dict[str, float]:

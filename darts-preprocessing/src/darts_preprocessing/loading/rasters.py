@@ -107,7 +107,6 @@ def read_bands(
     *,
     dtype: str,
     expected_count: int | None = None,
-    keep_nodata: bool = False,
 ) -> RasterBands:
     """Read bands of a raster as they are stored, with 0 where there are no data.
 
@@ -116,7 +115,6 @@ def read_bands(
         indexes: Band numbers, from 1.
         dtype: What the file must hold.
         expected_count: Exact number of bands that the file must have, if given.
-        keep_nodata: Ignore nodata value and dataset mask, for bit masks in which every value means something.
 
     Returns:
         The bands. Pixels that hold the band's nodata value, or that the file's own mask (internal or ``.msk``) calls
@@ -129,31 +127,38 @@ def read_bands(
     """
     indexes = list(indexes)
     with open_raster(path) as raster:
-        count = raster.count
-        if expected_count is not None and count != expected_count:
-            raise SceneError(f"'{path}' must have {expected_count} bands, but has {count}: it is another product")
-        if max(indexes) > count:
-            raise SceneError(
-                f"'{path}' must have at least {max(indexes)} bands, but has {count}: correct the band mapping"
-            )
-        _check_dtypes(path, [raster.dtypes[index - 1] for index in indexes], expected=dtype)
+        check_bands(raster, indexes, dtype=dtype, expected_count=expected_count)
         grid = grid_of_raster(raster)
         values: NDArray[Any] = raster.read(indexes)
         scalings = declared_scalings(raster, indexes)
         unmarked_zeros_percent = 0.0
-        if not keep_nodata and _marks_nodata_otherwise(raster, indexes):
+        if _marks_nodata_otherwise(raster, indexes):
             missing = raster.read_masks(indexes) == 0
             unmarked_zeros_percent = 100.0 * float(((values == 0) & ~missing).any(axis=0).mean())
             values[missing] = 0
     return RasterBands(values, grid, scalings, unmarked_zeros_percent)
 
 
-def _check_dtypes(path: str | os.PathLike[str], dtypes: Sequence[str], *, expected: str) -> None:
-    for dtype in dtypes:
-        if dtype != expected:
-            counts = expected == "uint16" and dtype.startswith(("float", "int"))
+def check_bands(
+    raster: DatasetReader, indexes: Sequence[int], *, dtype: str, expected_count: int | None = None
+) -> None:
+    """Refuse a raster that lacks bands, or holds something else in them.
+
+    Raises:
+        SceneError: Says what is expected and what came.
+    """
+    count = raster.count
+    if expected_count is not None and count != expected_count:
+        raise SceneError(f"'{raster.name}' must have {expected_count} bands, but has {count}: it is another product")
+    if max(indexes) > count:
+        raise SceneError(
+            f"'{raster.name}' must have at least {max(indexes)} bands, but has {count}: correct the band mapping"
+        )
+    for found in (raster.dtypes[index - 1] for index in indexes):
+        if found != dtype:
+            counts = dtype == "uint16" and found.startswith(("float", "int"))
             advice = "convert it to uint16 counts, such as reflectance × 10 000" if counts else "it is another product"
-            raise SceneError(f"'{path}' must hold {expected}, but holds {dtype}: {advice}")
+            raise SceneError(f"'{raster.name}' must hold {dtype}, but holds {found}: {advice}")
 
 
 def marked_missing(
