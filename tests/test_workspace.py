@@ -99,7 +99,7 @@ BELONGS = {
     "ray": [],
     "typer": ["*/cli.py", "*/commands/*.py"],
     "torch": ["darts_utils/inference/*.py", "darts_segmentation/*.py", "darts_ensemble/*.py"],
-    "pickle": ["darts_utils/inference/checkpoint.py"],
+    "pickle": ["darts_utils/inference/torch_files.py"],
 }
 """Library → the modules that may import it, anywhere in them."""
 
@@ -146,6 +146,7 @@ IMPORT_OF_DISTRIBUTION = {
     "pillow": "PIL",
     "segmentation-models-pytorch": "segmentation_models_pytorch",
     "odc-geo": "odc",
+    "pyyaml": "yaml",
 }
 
 

@@ -73,7 +73,7 @@ def test_close_to_the_formula_in_double_precision(offset, scale, seed):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (None, r"but got none: state it as config\['normalization'\]"),
+        (None, r"but got none, and two generations of models exist, .*: state it as config\['normalization'\]"),
         ([1, 2], r"expected normalization to be a table, but got \[1, 2\]"),
         ({"ndvi": {"offset": 0, "scale": 1}}, "of every input variable, but red missing"),
     ],

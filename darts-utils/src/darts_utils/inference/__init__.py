@@ -7,7 +7,10 @@
 `normalization`     from tile units to network input; the same function for training and inference
 `checkpoint`        `read_checkpoint`, `write_checkpoint`: model files, read without running code
 `weights`           `load_weights`: from a model file into a network, all of them and nothing else
-`legacy`            older shapes of model files: refused by name, with the way to convert them
+`torch_files`       files of ``torch.save``: damage and code are refused
+`safetensors_files` weights as ``.safetensors`` with a JSON twin, for publishing
+`legacy`            older shapes of model files, each converted in one place
+`description`       `describe_checkpoint`: what a model file is, what it needs, how it was normalised, in words
 `requirements`      what a model needs of a tile, and how to get it
 `devices`           `resolve_device`: "auto" may fall back to the CPU, a named device never does
 `config`            `InferenceConfig`: overlap, batch size, padding, blending
@@ -20,6 +23,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig
+from darts_utils.inference.description import ModelDescription, describe_checkpoint
+from darts_utils.inference.legacy import LEGACY_NORMALIZATIONS
 from darts_utils.inference.normalization import Normalization, Scaling, network_input, parse_normalization
 from darts_utils.inference.requirements import require_model_inputs
 
@@ -31,11 +36,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_INFERENCE",
+    "LEGACY_NORMALIZATIONS",
     "Checkpoint",
     "InferenceConfig",
+    "ModelDescription",
     "Normalization",
     "Scaling",
     "check_network",
+    "describe_checkpoint",
     "load_weights",
     "network_input",
     "parse_normalization",

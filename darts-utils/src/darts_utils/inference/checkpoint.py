@@ -1,7 +1,12 @@
-"""Model files: ``{"config": {...}, "statedict": {...}}``, read without ever running code that comes with them.
+"""Model files: config and weights, read without ever running code that comes with them.
 
-The format is that of ``torch.save``; it is read with ``weights_only=True``, which knows tensors and plain data and
-nothing else. ``config`` carries at least
+========================  ==================================================================================
+``NAME.pt``               ``torch.save({"config": {...}, "statedict": {...}})``
+``NAME.safetensors``      for publishing, with ``NAME.json`` beside it, see `darts_utils.inference.safetensors_files`
+older shapes              read only, see `darts_utils.inference.legacy`
+========================  ==================================================================================
+
+``config`` carries at least
 
 - ``model_framework``: the key of the entry-point group ``darts.models``, e.g. ``"smp"``;
 - ``model``: what the framework builds the network from;
@@ -12,40 +17,21 @@ nothing else. ``config`` carries at least
 
 import contextlib
 import io
-import lzma
 import os
-import struct
-import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError  # only the class of error that torch raises; nothing is unpickled here
 from typing import Any
 
 import torch
 
 from darts_utils.errors import CheckpointError
-from darts_utils.files import atomic_path
-from darts_utils.inference.legacy import refuse_legacy, refuse_legacy_folder, refuse_lightning
+from darts_utils.files import atomic_path, is_file
+from darts_utils.inference import safetensors_files
+from darts_utils.inference.legacy import convert_content, convert_run, is_run_folder, last_epoch, run_of_epoch
 from darts_utils.inference.normalization import parse_normalization
+from darts_utils.inference.torch_files import read_torch
 from darts_utils.inference.weights import check_statedict
-
-_DAMAGE = (
-    *(RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, OSError),
-    *(zipfile.BadZipFile, struct.error, zlib.error, lzma.LZMAError),
-)
-"""What torch and zipfile raise, depending on where a damaged file breaks."""
-
-_PICKLE_START = b"\x80"
-"""First byte of a bare pickle."""
-
-_ARCHIVE_START = b"PK"
-"""First bytes of a ZIP archive, which is what ``torch.save`` writes."""
-
-_FOLDER_BIT = 0x10
-"""In the attributes of a part of a ZIP archive."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +67,27 @@ class Checkpoint:
         return int(self.config["patch_size"])
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+def read_checkpoint(path: str | os.PathLike[str], *, legacy_normalization: str | None = None) -> Checkpoint:
     """Read a model file.
 
     Args:
-        path: File written by `write_checkpoint`, or by ``torch.save`` in the same shape.
+        path: ``.pt`` or ``.safetensors`` of `write_checkpoint`, or a file of an older shape; a run folder of
+            thaw-slump-segmentation, of which the last epoch counts, or the file of one epoch in it.
+        legacy_normalization: How the inputs of an older model were scaled, where its file does not say; one of
+            `darts_utils.inference.LEGACY_NORMALIZATIONS`.
 
     Returns:
-        The checkpoint, with its tensors on the CPU.
+        The checkpoint in today's shape, with its tensors on the CPU. One that was converted says so in
+        ``config["converted_from"]``.
 
     Raises:
         CheckpointError: There is no such file; it is damaged; it holds code; it is no model of ours, an incomplete one, or
-            one of an older shape.
+            does not say how its inputs were scaled; or it does, and `legacy_normalization` was given nevertheless.
     """
-    content = _load(Path(path))
-    with naming_file(path):
-        return _assembled(content)
+    place = Path(path)
+    with naming_file(place):
+        config, weights = _config_and_weights(place, legacy_normalization=legacy_normalization)
+        return Checkpoint(config, weights)
 
 
 @contextlib.contextmanager
@@ -116,7 +107,8 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Pa
     """Write a model file; it has its name only when it is complete.
 
     Args:
-        path: The file; its folder is created.
+        path: The file; its folder is created. ``.safetensors`` gets a JSON twin beside it, anything else is a file of
+            ``torch.save``.
         checkpoint: What to write. Tensors are moved to the CPU.
 
     Returns:
@@ -130,74 +122,36 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Pa
         Equal checkpoints give equal bytes.
     """
     parse_normalization(checkpoint.config, variables=checkpoint.input_combination)
-    content = {
-        "config": _plain(checkpoint.config, "config"),
-        "statedict": {
-            name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.statedict.items()
-        },
-    }
+    config = _plain(checkpoint.config, "config")
+    statedict = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.statedict.items()}
+    if Path(path).suffix == safetensors_files.SUFFIX:
+        safetensors_files.write_safetensors(Path(path), config, statedict)
+        return Path(path)
     buffer = io.BytesIO()  # given a path, torch writes the (temporary) name into the archive
-    torch.save(content, buffer)
+    torch.save({"config": config, "statedict": statedict}, buffer)
     with atomic_path(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
     return Path(path)
 
 
-def _load(path: Path) -> object:
-    refuse_legacy_folder(path)
-    if not path.is_file():
-        raise CheckpointError(f"expected a model file at '{path}', but there is none: check the path")
-    try:
-        with path.open("rb") as file:
-            start = file.read(2)
-        is_archive = start == _ARCHIVE_START or zipfile.is_zipfile(path)
-        if is_archive:
-            _check_archive(path)
-        with warnings.catch_warnings():  # what torch finds strange is refused, in fewer words
-            warnings.simplefilter("ignore", UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        if not is_archive and start[:1] != _PICKLE_START:
-            raise _damaged(path, error) from error
-        with naming_file(path):
-            refuse_lightning(_pickled(path) if is_archive else b"")
+def _config_and_weights(place: Path, *, legacy_normalization: str | None) -> tuple[Any, Any]:
+    if is_run_folder(place):
+        weights_file = last_epoch(place)
+        return convert_run(place, weights_file, read_torch(weights_file), legacy_normalization=legacy_normalization)
+    if place.is_dir():
         raise CheckpointError(
-            f"model file '{path}' was refused: it holds more than tensors and plain data, and code from a model file "
-            "is never run; save config and state_dict alone"
-        ) from error
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
-
-
-def _check_archive(path: Path) -> None:
-    """Compare each part of a file with its checksum: torch does not, and a hole of zeros would pass for weights."""
-    with zipfile.ZipFile(path) as archive:
-        broken = archive.testzip()
-        # of a part that is marked as a folder torch reads nothing, and takes what is in memory for its content
-        folders = [part.filename for part in archive.infolist() if part.is_dir() or part.external_attr & _FOLDER_BIT]
-    if broken is not None or folders:
-        raise zipfile.BadZipFile(broken or folders[0])
-
-
-def _pickled(path: Path) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        return b"".join(archive.read(name) for name in archive.namelist() if name.endswith("data.pkl"))
-
-
-def _damaged(path: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(
-        f"model file '{path}' is damaged or no model file ({type(error).__name__}): copy or download it again"
-    )
-
-
-def _assembled(content: object) -> Checkpoint:
-    refuse_legacy(content)
-    if not isinstance(content, Mapping) or not {"config", "statedict"} <= set(content):
-        found = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
-        raise CheckpointError(
-            f"expected the keys config and statedict, but got {found}: write it with write_checkpoint"
+            "expected a model file, or a run folder with config.yml and checkpoints/, but it is another folder: name a file in it"
         )
-    return Checkpoint(content["config"], content["statedict"])
+    if not is_file(place):
+        raise CheckpointError("expected a model file, but there is none: check the path")
+    if place.suffix == safetensors_files.SUFFIX:
+        content: object = safetensors_files.read_safetensors(place)
+    else:
+        content = read_torch(place)
+        run = run_of_epoch(place)
+        if run is not None:
+            return convert_run(run, place, content, legacy_normalization=legacy_normalization)
+    return convert_content(content, legacy_normalization=legacy_normalization)
 
 
 def _check_config(config: object) -> None:
@@ -225,7 +179,7 @@ def _check_config(config: object) -> None:
         raise CheckpointError(f"expected patch_size to be a whole number of pixels, but got {patch!r}")
 
 
-def _plain(value: object, where: str) -> object:
+def _plain(value: object, where: str) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(entry, f"{where}[{key!r}]") for key, entry in value.items()}
     if isinstance(value, list | tuple):
