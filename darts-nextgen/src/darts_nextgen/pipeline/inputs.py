@@ -1,5 +1,6 @@
 """Which files a tile is made from, and what they and the models were when they were looked at."""
 
+import hashlib
 import os
 import warnings
 from collections.abc import Collection, Iterator, Mapping
@@ -17,6 +18,7 @@ from darts_nextgen.pipeline.tasks import SceneTask
 from darts_preprocessing.preprocessing import DEM_FEATURES
 from darts_utils.errors import CheckpointError
 from darts_utils.files import TEMPORARY_PREFIX, is_file
+from darts_utils.inference.legacy.run_folder import last_epoch, run_of_epoch
 from darts_utils.variables import TCVIS_BANDS
 
 SCENE = "scene"
@@ -66,26 +68,37 @@ def model_hashes(config: RunConfig) -> dict[str, str]:
     """Hash the model files; to be done before they are loaded.
 
     Returns:
-        Name of each model → SHA-256 of its file, in the order of the ensemble.
+        Name of each model → SHA-256 of its file, or of the hashes of its files where it has several (a JSON twin, the
+        configuration of a run folder); in the order of the ensemble.
 
     Raises:
         CheckpointError: A file or folder is absent or cannot be read.
         ConfigError: Two files would have the same name.
     """
-    hashes = {}
-    for name, path in model_files(list(config.models)).items():
-        try:
-            found = fingerprint(path, name=name).sha256
-        except OSError as error:
-            raise CheckpointError(
-                f"expected a model file at '{path}', but it cannot be read ({error.strerror}): check path and permissions"
-            ) from error
-        hashes[name] = found or ""
-    return hashes
+    return {name: _hash_of_model(name, path) for name, path in model_files(list(config.models)).items()}
+
+
+def _hash_of_model(name: str, path: Path) -> str:
+    try:
+        parts = [fingerprint(each, name=each.name).sha256 or "" for each in _files_of_model(path)]
+    except OSError as error:
+        raise CheckpointError(
+            f"expected model {name!r} at '{path}', but it cannot be read ({error.strerror}): check path and permissions"
+        ) from error
+    return parts[0] if len(parts) == 1 else hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def _files_of_model(path: Path) -> list[Path]:
+    """The files that `darts_utils.inference` reads for a model: its weights, and what stands beside them."""
+    run = path if path.is_dir() else run_of_epoch(path)
+    if run is not None:
+        return [last_epoch(run) if path.is_dir() else path, run / "config.yml"]
+    twin = path.with_suffix(".json")
+    return [path, twin] if path.suffix == ".safetensors" and is_file(twin) else [path]
 
 
 def _scene_files(path: Path, *, results: Path) -> Mapping[str, Path]:
-    if not path.is_dir():
+    if is_file(path):
         return _named_files(path)
     return {each.relative_to(path).as_posix(): each for each in _files_below(path, results=results)}
 
@@ -97,7 +110,7 @@ def _files_below(folder: Path, *, results: Path) -> Iterator[Path]:
 
 
 def _named_files(raster: Path) -> Mapping[str, Path]:
-    if not is_file(raster):
+    if not is_file(raster):  # reading says what is wrong
         return {}
     found = raster.stat()
     return {
