@@ -1,0 +1,170 @@
+"""Runs that end badly: whatever happens, a re-run leaves what an undisturbed run leaves, and what was wrong is named."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+import tomli_w
+
+from darts_export.checking import check_tile_folder
+from darts_export.manifest import MANIFEST_FILE
+from darts_nextgen import read_report
+from darts_utils.files import TEMPORARY_PREFIX
+from darts_utils.synthetic import synthetic_scene, write_scene
+
+SERVER = """
+import logging, os, sys
+from darts_nextgen.pipeline.config import parse_config
+from darts_nextgen.pipeline.local import run_local
+from darts_nextgen.pipeline.runfiles import read_table
+
+def run(out):
+    return run_local(parse_config({**read_table(sys.argv[1]), "out": out})).exit_code
+
+run(sys.argv[2])  # so that children need not import, compile or load anything
+print("ready", flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        logging.disable()
+        os._exit(run(line.rstrip()))
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Has imported everything, and forks a run for each folder that it is told: runs that can be killed, without the wait."""
+
+
+class ForkedRuns:
+    """Runs of one configuration into folders of choice."""
+
+    def __init__(self, config, *, undisturbed):
+        self.undisturbed = undisturbed
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", SERVER, config, undisturbed],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self._read() == "ready"
+
+    def start(self, out):
+        """Start a run; returns the id of its process."""
+        self._server.stdin.write(f"{out}\n")
+        self._server.stdin.flush()
+        return int(self._read())
+
+    def wait(self):
+        """Exit code of the run, or minus the signal that has killed it."""
+        return int(self._read())
+
+    def close(self):
+        self._server.stdin.close()
+        self._server.wait()
+        self._server.stdout.close()
+
+    def _read(self):
+        return self._server.stdout.readline().strip()
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Two small scenes of one content."""
+    folder = tmp_path_factory.mktemp("scenes")
+    paths = write_scene(synthetic_scene(100_018, shape=(96, 100), slump_density_per_km2=30.0), folder)
+    other = folder / "20210821_000000_00_0001"
+    shutil.copytree(paths.scene, other)
+    return paths.scene, other
+
+
+@pytest.fixture(scope="module")
+def runs(scenes, models, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    config = {"scene": [str(scene) for scene in scenes], "models": [str(models / "optical.pt")], "out": "never"}
+    config["export"] = {
+        "products": ["probabilities", "binarized", "prediction_segments", "optical", "thumbnail", "stac"]
+    }
+    (folder / "config.toml").write_text(tomli_w.dumps(config))
+    started = ForkedRuns(folder / "config.toml", undisturbed=folder / "undisturbed")
+    yield started
+    started.close()
+
+
+def tile_files(out):
+    """Name and content of all files of tiles, without those that are unfinished."""
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and path.parent != out and not path.name.startswith(TEMPORARY_PREFIX)
+    }
+
+
+def facts(out):
+    """What the report says that does not depend on the time."""
+    volatile = ("status", *(name for name in pq.read_schema(out / "results.parquet").names if "seconds" in name))
+    rows = pq.read_table(out / "results.parquet").drop_columns(volatile).to_pylist()
+    return [{**row, "products": [(key, os.path.relpath(path, out)) for key, path in row["products"]]} for row in rows]
+
+
+def assert_undisturbed(out, runs):
+    expected = runs.undisturbed
+    assert tile_files(out) == tile_files(expected)
+    assert sorted(path.name for path in out.rglob("*")) == sorted(path.name for path in expected.rglob("*"))
+    assert (out / "run.toml").read_text() == (expected / "run.toml").read_text().replace(str(expected), str(out))
+    assert facts(out) == facts(expected)
+    assert read_report(out / "results.parquet").exit_code == 0
+    assert all(check_tile_folder(folder).problems == () for folder in out.iterdir() if folder.is_dir())
+
+
+def kill_at_random(runs, out, chance, *, duration):
+    """Start a run and kill it at any moment, or at any moment after the first file of a tile has been begun."""
+    process = runs.start(out)
+    started = time.monotonic()
+    if chance.random() < 0.5:
+        while time.monotonic() - started < duration and not list(out.glob(f"*/{TEMPORARY_PREFIX}*")):
+            time.sleep(0.0005)
+        time.sleep(chance.uniform(0, 0.15))
+    else:
+        time.sleep(chance.uniform(0, duration))
+    with contextlib.suppress(ProcessLookupError):  # it was faster
+        os.kill(process, signal.SIGKILL)
+    return runs.wait()
+
+
+def kill_and_finish(runs, folder, *, kills, seed):
+    chance = random.Random(seed)  # noqa: S311 - moments, no secrets
+    expected = tile_files(runs.undisturbed)
+    out, killed = folder / "0", 0
+    runs.start(folder / "measured")
+    started = time.monotonic()
+    assert runs.wait() == 0
+    duration = time.monotonic() - started
+    while killed < kills:
+        code = kill_at_random(runs, out, chance, duration=duration)
+        assert code in {0, -signal.SIGKILL}
+        killed += code != 0
+        found = tile_files(out)
+        assert found.items() <= expected.items()  # what has its final name is complete
+        for manifest in (name for name in found if name.endswith(MANIFEST_FILE)):
+            tile = manifest.partition("/")[0]
+            assert {name for name in found if name.startswith(tile)} == {
+                each for each in expected if each.startswith(tile)
+            }
+        if code == 0 or chance.random() < 0.25 or killed == kills:
+            runs.start(out)
+            assert runs.wait() == 0
+            assert_undisturbed(out, runs)
+            out = out.with_name(str(int(out.name) + 1))
+
+
+def test_runs_that_are_killed(runs, tmp_path):
+    kill_and_finish(runs, tmp_path, kills=3, seed=1)
+
+
+@pytest.mark.slow
+def test_runs_that_are_killed_fifty_times(runs, tmp_path):
+    kill_and_finish(runs, tmp_path, kills=50, seed=2)
