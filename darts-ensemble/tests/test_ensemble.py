@@ -90,15 +90,17 @@ def write_model(path, *, bias=0.2, inputs=OPTICAL, framework="fake"):
 
 
 def test_the_public_names():
-    assert darts_ensemble.__all__ == ["Ensemble"]
+    assert darts_ensemble.__all__ == ["Ensemble", "Gate", "TileStage", "run_stages", "run_stages_batched"]
+    assert all(getattr(darts_ensemble, name).__name__ == name for name in darts_ensemble.__all__)
     assert darts_ensemble.Ensemble is Ensemble
     with pytest.raises(AttributeError, match="has no attribute 'Vote'"):
         _ = darts_ensemble.Vote
 
 
 def test_importing_does_not_import_torch():
-    code = "import sys, darts_ensemble; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    for names in ("Gate, run_stages", "membership, averaging, answers, weighting, cli"):
+        code = f"import sys; from darts_ensemble import {names}; sys.exit('torch' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_an_ensemble_is_a_tile_model_and_can_be_a_member(members):
@@ -284,15 +286,29 @@ def test_a_file_that_is_named_twice_is_one_member(tmp_path):
     assert model_files([path, tmp_path, path]) == {"full": path}
 
 
+def test_a_run_folder_is_one_model_and_safetensors_are_model_files(tmp_path):
+    run = tmp_path / "run.2020"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yml").touch()
+    (run / "checkpoints" / "07.pt").touch()
+    for name in ("b.safetensors", "b.json", "a.pt", "a.training.json"):
+        (tmp_path / name).touch()
+    assert model_files(run) == {"run.2020": run}
+    assert model_files([run, tmp_path]) == {
+        "run.2020": run,
+        "a": tmp_path / "a.pt",
+        "b": tmp_path / "b.safetensors",
+    }
+    (tmp_path / "a.safetensors").touch()
+    with pytest.raises(ConfigError, match=r"'.*a.pt' and '.*a.safetensors' are both 'a'"):
+        model_files(tmp_path)
+
+
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="expected a model file or a folder at '.*nowhere', but there is none"):
         Ensemble.load(tmp_path / "nowhere")
-    with pytest.raises(CheckpointError, match=r"expected model files \(\*.pt\) in the folder .*, but found none"):
-        Ensemble.load(tmp_path)
-    (tmp_path / "config.yml").write_text("")
-    (tmp_path / "checkpoints").mkdir()
     with pytest.raises(
-        CheckpointError, match=r"model folder .* a run folder of thaw-slump-segmentation: convert it by hand"
+        CheckpointError, match=r"expected model files \(\*.pt or \*.safetensors\) in the folder .*, but found none"
     ):
         Ensemble.load(tmp_path)
     for nothing in ([], {}):
