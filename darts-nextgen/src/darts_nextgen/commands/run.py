@@ -29,6 +29,13 @@ def run(
         str | None,
         typer.Option(metavar="NAME=NUMBER,...", help="Weight of each model in the mean; all the same if not given."),
     ] = None,
+    missing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="raise|skip",
+            help="A model that needs what there is not, such as trends: an error, or the map is made without it.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the results; what is current in it stays.")
     ] = None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_type_hints
 
+from darts_ensemble.membership import Missing, check_missing
 from darts_export import export_tile
 from darts_export.config import ExportConfig
 from darts_nextgen.pipeline.tables import check_keys, parse_table, plain_table
@@ -67,6 +68,9 @@ class RunConfig:
     """Where the networks run: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"``."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Weight of each model in the mean, by the name of its file without suffix; empty: all the same."""
+    missing: Missing = "raise"
+    """What becomes of a model that needs what there is not, such as trends: ``"raise"``: the run, or the tile, fails;
+    ``"skip"``: it is left out, with a warning, and the others are averaged."""
     preprocessing: PreprocessingConfig = field(default_factory=PreprocessingConfig)
     """Options of `darts_preprocessing.preprocess`."""
     inference: InferenceConfig = field(default_factory=InferenceConfig)
@@ -87,6 +91,7 @@ class RunConfig:
             raise ConfigError("expected at least one product to write, but export.products is empty: name some")
         if "" in self.scenes:
             raise ConfigError("expected a pattern or a list of scenes, but got an empty text: is a variable unset?")
+        check_missing(self.missing)
         _check_sections(self)
         _check_scene_options(self)
         radii = self.preprocessing

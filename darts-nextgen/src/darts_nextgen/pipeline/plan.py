@@ -7,7 +7,7 @@ from darts_ensemble import Ensemble
 from darts_export.staleness import Verdict
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.inputs import model_hashes
-from darts_nextgen.pipeline.requirements import required_features
+from darts_nextgen.pipeline.requirements import required_features, usable_models
 from darts_nextgen.pipeline.resuming import judge_task
 from darts_nextgen.pipeline.stages import load_models
 from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
@@ -26,7 +26,7 @@ class RunPlan:
     ensemble: Ensemble
     """Its models, loaded."""
     model_hashes: Mapping[str, str]
-    """Name of each model → SHA-256 of its file."""
+    """Name of each model that takes part → SHA-256 of its file."""
     features: tuple[str, ...]
     """The features that preprocessing makes."""
 
@@ -45,18 +45,22 @@ def plan_run(config: RunConfig) -> RunPlan:
         CheckpointError: A model file cannot be used.
         UnknownFrameworkError: No installed package provides a model's framework.
         DeviceError: A named device is not there.
+
+    Warns:
+        DartsWarning: A model is left out, because the run cannot make what it needs (``missing="skip"``).
     """
     tasks = tuple(scene_tasks(config))
     _check_files(config, tasks)
     hashes = model_hashes(config)
     ensemble = load_models(config)
-    models = {name: model.required_variables for name, model in ensemble.members.items()}
+    models = usable_models(config, models={name: model.required_variables for name, model in ensemble.members.items()})
     features = required_features(config, models=models)
     try:
         ensemble.inference_batched([], options=config.inference)  # looks at the options, and has nothing to do
     except ValueError as error:
         raise ConfigError(f"[inference]: {error}") from error
-    return RunPlan(config, tasks, ensemble, hashes, features)
+    taking_part = {name: hashes[name] for name in models}
+    return RunPlan(config, tasks, ensemble, taking_part, features)
 
 
 def _check_files(config: RunConfig, tasks: tuple[SceneTask, ...]) -> None:

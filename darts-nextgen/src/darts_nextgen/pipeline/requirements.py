@@ -1,6 +1,7 @@
 """Whether a run can make what its models and products need, found out before any work."""
 
 import difflib
+import warnings
 from collections.abc import Collection, Mapping
 
 from darts_export.products import PRODUCTS, Product, product
@@ -8,7 +9,7 @@ from darts_nextgen.pipeline.config import RunConfig
 from darts_postprocessing.checks import percent_text
 from darts_postprocessing.plausibility import plausibility_variables
 from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, OPTICAL_FEATURES
-from darts_utils.errors import ConfigError, TileContractError
+from darts_utils.errors import ConfigError, DartsWarning, TileContractError
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS, VARIABLES
 
 
@@ -26,7 +27,7 @@ def required_features(config: RunConfig, *, models: Mapping[str, Collection[str]
         ConfigError: A model or a product needs what the run cannot make; names it, the variables and the option to add.
     """
     on_request = _on_request(config, models=models)
-    provided = _always_there().union(*(names for option, names in on_request.items() if option is None))
+    provided = _provided(on_request)
     for name, variables in models.items():
         _check(f"model {name!r}", variables, provided, on_request, otherwise="choose a model that needs less")
     filters = plausibility_variables(config.postprocessing)
@@ -38,6 +39,39 @@ def required_features(config: RunConfig, *, models: Mapping[str, Collection[str]
         _check(f"product {name!r}", needed, provided, on_request, otherwise="leave the product out")
         wanted |= {*row.needs, *(variable for variable in row.needs_any if variable in provided)}
     return tuple(name for name in FEATURES if name in wanted)
+
+
+def usable_models(config: RunConfig, *, models: Mapping[str, Collection[str]]) -> dict[str, Collection[str]]:
+    """Leave out the models that cannot run on any tile, where the run says so (``missing="skip"``).
+
+    Args:
+        config: The run.
+        models: Name of each model → its ``required_variables``.
+
+    Returns:
+        Those of `models` that take part.
+
+    Raises:
+        ConfigError: None is left; names for each what it needs.
+
+    Warns:
+        DartsWarning: One is left out; names what it needs, and the option that would bring it.
+    """
+    if config.missing == "raise":
+        return dict(models)
+    on_request = _on_request(config, models=models)
+    lacks = {name: _lacking(variables, _provided(on_request), on_request) for name, variables in models.items()}
+    if all(lacks.values()):
+        each = "; ".join(f"model {name!r} needs {advice}" for name, advice in lacks.items())
+        raise ConfigError(f"no model can run, so none can be left out: {each}")
+    for name, advice in lacks.items():
+        if advice:
+            warnings.warn(f"the run does without model {name!r}, which needs {advice}", DartsWarning, stacklevel=2)
+    return {name: variables for name, variables in models.items() if not lacks[name]}
+
+
+def _provided(on_request: Mapping[str | None, Collection[str]]) -> set[str]:
+    return _always_there().union(*(names for option, names in on_request.items() if option is None))
 
 
 def _always_there() -> set[str]:
@@ -85,6 +119,15 @@ def _check(
     *,
     otherwise: str,
 ) -> None:
+    advice = _lacking(variables, provided, on_request)
+    if advice:
+        raise ConfigError(f"{consumer} needs {advice}; add it, or {otherwise}")
+
+
+def _lacking(
+    variables: Collection[str], provided: Collection[str], on_request: Mapping[str | None, Collection[str]]
+) -> str:
+    """What is not provided, each with the option that would bring it; empty where all is."""
     missing = [name for name in variables if name not in provided]
     advice = []
     for option, names in on_request.items():
@@ -94,5 +137,4 @@ def _check(
             missing = [name for name in missing if name not in names]
     if missing:
         advice.append(f"{', '.join(missing)} (no step of the run makes it)")
-    if advice:
-        raise ConfigError(f"{consumer} needs {'; '.join(advice)}; add it, or {otherwise}")
+    return "; ".join(advice)

@@ -19,14 +19,13 @@ from darts_export.fingerprints import Fingerprint
 from darts_export.manifest import Origin
 from darts_nextgen.pipeline.config import RunConfig, section_options
 from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths
+from darts_nextgen.pipeline.preparation import preprocess_tile
 from darts_nextgen.pipeline.resuming import SOFTWARE, deciding_options, product_names, recorded_options
 from darts_nextgen.pipeline.tasks import SceneTask
 from darts_postprocessing import postprocess
-from darts_preprocessing import load_auxiliary, preprocess
 from darts_preprocessing.loading import load_scene
 from darts_utils.device import computed
 from darts_utils.errors import SceneError
-from darts_utils.grids import geobox_of
 from darts_utils.objects import find_objects
 
 STAGE_NAMES = ("load", "preprocess", "inference", "postprocess", "export")
@@ -122,20 +121,6 @@ def load_task(task: SceneTask, *, config: RunConfig, features: Collection[str]) 
     return tile.assign_attrs({"tile_id": task.tile_id, _INPUTS: json.dumps(noted)})
 
 
-def preprocess_tile(tile: xr.Dataset, *, config: RunConfig, features: Collection[str]) -> xr.Dataset:
-    """Preprocess a raw tile with the elevation and the trends that its features need."""
-    auxiliary = load_auxiliary(
-        geobox_of(tile),
-        dem=config.dem,
-        tcvis=config.tcvis,
-        tcvis_release=config.tcvis_release,
-        features=features,
-        tpi_outer_radius_m=config.preprocessing.tpi_outer_radius_m,
-    )
-    options = section_options(config, "preprocessing")
-    return preprocess(tile, dem=auxiliary.dem, tcvis=auxiliary.tcvis, features=features, **options)
-
-
 def infer_tile(tile: xr.Dataset, *, config: RunConfig, ensemble: Ensemble) -> xr.Dataset:
     """Add the probabilities of the models."""
     return ensemble.inference(
@@ -143,6 +128,7 @@ def infer_tile(tile: xr.Dataset, *, config: RunConfig, ensemble: Ensemble) -> xr
         options=config.inference,
         keep_members=config.postprocessing.keep_members,
         keep_std="probabilities_std" in config.export.products,
+        missing=config.missing,
     )
 
 
@@ -155,7 +141,7 @@ def export_outcome(tile: xr.Dataset, *, config: RunConfig, model_hashes: Mapping
     written = export_tile(
         plain,
         config.out,
-        products=product_names(config, members=model_hashes),
+        products=product_names(config, members=_members_of(tile, model_hashes)),
         config=recorded_options(config),
         origin=Origin(
             inputs={role: tuple(Fingerprint(**file) for file in files) for role, files in noted.items()},
@@ -166,3 +152,9 @@ def export_outcome(tile: xr.Dataset, *, config: RunConfig, model_hashes: Mapping
         summary={"objects": objects},
     )
     return TileOutcome(objects=objects, products={name: str(path) for name, path in written.items()})
+
+
+def _members_of(tile: xr.Dataset, models: Collection[str]) -> list[str]:
+    """The models that have spoken about a tile: all but those that were left out there."""
+    left_out = tile["probabilities"].attrs.get("members_left_out", {})
+    return [name for name in models if name not in left_out]

@@ -1,0 +1,66 @@
+"""From a raw tile to one that the models understand, with what elevation and trends there are."""
+
+import warnings
+from collections.abc import Collection, Iterable
+
+import xarray as xr
+
+from darts_nextgen.pipeline.config import RunConfig, section_options
+from darts_preprocessing import load_auxiliary, preprocess
+from darts_preprocessing.preprocessing import DEM_FEATURES
+from darts_utils.errors import DartsWarning, NoOverlapError
+from darts_utils.grids import geobox_of, tile_id
+from darts_utils.variables import TCVIS_BANDS
+
+_ALL_PERCENT = 100.0
+
+
+def preprocess_tile(tile: xr.Dataset, *, config: RunConfig, features: Collection[str]) -> xr.Dataset:
+    """Preprocess a raw tile with the elevation and the trends that its features need.
+
+    Args:
+        tile: Raw tile.
+        config: The run.
+        features: Features to make.
+
+    Returns:
+        The tile with its features. Where the run leaves models out that cannot run (``missing="skip"``), those of elevation
+        or trends that do not reach the tile are not among them, so that the ensemble sees what it must do without.
+
+    Raises:
+        NoOverlapError: With ``missing="raise"``, elevation or trends lie elsewhere.
+        DartsError: As `darts_preprocessing.load_auxiliary` and `darts_preprocessing.preprocess` do.
+
+    Warns:
+        DartsWarning: With ``missing="skip"``, elevation or trends lie elsewhere.
+    """
+    given: dict[str, xr.Dataset | None] = {}
+    wanted = list(features)
+    for source, names in (("dem", DEM_FEATURES), ("tcvis", TCVIS_BANDS)):
+        try:
+            given[source] = _load(source, tile, config=config, features=[name for name in wanted if name in names])
+        except NoOverlapError as error:
+            if config.missing == "raise":
+                raise
+            warnings.warn(f"tile {tile_id(tile)!r} goes on without {source}: {error}", DartsWarning, stacklevel=2)
+            wanted = [name for name in wanted if name not in names]
+    options = section_options(config, "preprocessing")
+    done = preprocess(tile, dem=given.get("dem"), tcvis=given.get("tcvis"), features=wanted, **options)
+    return done.drop_vars(_unknown(done, wanted)) if config.missing == "skip" else done
+
+
+def _load(source: str, tile: xr.Dataset, *, config: RunConfig, features: Collection[str]) -> xr.Dataset | None:
+    loaded = load_auxiliary(
+        geobox_of(tile),
+        dem=config.dem if source == "dem" else None,
+        tcvis=config.tcvis if source == "tcvis" else None,
+        tcvis_release=config.tcvis_release,
+        features=features,
+        tpi_outer_radius_m=config.preprocessing.tpi_outer_radius_m,
+    )
+    return loaded.dem if source == "dem" else loaded.tcvis
+
+
+def _unknown(tile: xr.Dataset, features: Iterable[str]) -> list[str]:
+    """Features of which not a single pixel is known: the source reaches the surroundings of the tile alone."""
+    return [name for name in features if tile[name].attrs.get("missing_percent") == _ALL_PERCENT]
