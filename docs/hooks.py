@@ -26,7 +26,8 @@ def variable_table() -> str:
     """Markdown table of the variable registry."""
     rows = []
     for row in VARIABLES.values():
-        name = f"`{row.name}`" + (f", `{row.name}-<model>`" if row.per_model else "")
+        name = f"`{row.name}-<percent>`" if row.per_threshold else f"`{row.name}`"
+        name += f", `{row.name}-<model>`" if row.per_model else ""
         numbers = [_number(value) for value in (row.valid_min, row.valid_max, row.nodata)]
         rows.append([row.stage, name, row.dtype, row.units, *numbers, row.long_name])
     return _table(["after", "variable", "dtype", "unit", "from", "to", "nodata", "meaning"], rows)

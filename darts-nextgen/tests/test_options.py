@@ -53,6 +53,12 @@ def test_options_land_in_their_sections(tmp_path, monkeypatch):
     assert config.models == (tmp_path / "m.pt",)
 
 
+def test_thresholds_are_numbers_between_commas(file):
+    assert config_of({"further_thresholds": "0.3, 0.7"}, file=file).postprocessing.further_thresholds == (0.3, 0.7)
+    with pytest.raises(ConfigError, match="further_thresholds must be numbers like 0.3,0.7, but got 'high'"):
+        config_of({"further_thresholds": "high"}, file=file)
+
+
 def test_a_section_of_a_file_that_is_no_table_is_refused(file):
     file.write_text(file.read_text().partition("[postprocessing]")[0] + "postprocessing = 3\n")
     with pytest.raises(ConfigError, match="postprocessing must be a table, but got 3"):

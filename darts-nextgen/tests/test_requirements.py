@@ -72,6 +72,21 @@ def test_products_of_members_need_the_members():
     assert features_of({"optical": OPTICAL}, products=("probabilities-optical",), postprocessing=kept) == ("ndvi",)
 
 
+def test_filters_bring_their_features():
+    filters = PostprocessingConfig(drop_water=True, min_slope_deg=1.0)
+    dem = Path("d.tif")
+    assert features_of({"m": ("red",)}, products=("stac",), postprocessing=filters, dem=dem) == ("ndvi", "slope")
+    with pytest.raises(ConfigError, match=r"a filter of \[postprocessing\] needs slope \(add --dem PATH\); .*switch"):
+        features_of({"m": ("red",)}, products=("stac",), postprocessing=filters)
+
+
+def test_products_of_further_thresholds_need_the_thresholds():
+    further = PostprocessingConfig(further_thresholds=(0.3,))
+    assert features_of({"m": ("red",)}, products=("binarized_above-30",), postprocessing=further) == ()
+    with pytest.raises(ConfigError, match=r"binarized_above-40 \(no step of the run makes it\)"):
+        features_of({"m": ("red",)}, products=("binarized_above-40",), postprocessing=further)
+
+
 def test_a_plan_holds_everything(planet, models):
     config = RunConfig(scene=(planet.scene,), models=(models,), dem=planet.dem, tcvis=planet.tcvis, out=Path("out"))
     plan = plan_run(config)

@@ -85,6 +85,22 @@ def percent_text(probability: float) -> str:
     return f"{100 * probability:.4f}".rstrip("0").rstrip(".")
 
 
+def parse_thresholds(text: str) -> tuple[float, ...]:
+    """Read thresholds as a command line has them.
+
+    Raises:
+        ValueError: A part is no number.
+
+    Examples:
+        >>> parse_thresholds("0.3, 0.7")
+        (0.3, 0.7)
+    """
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"further_thresholds must be numbers like 0.3,0.7, but got {text!r}: use commas") from error
+
+
 def _check_limit(name: str, value: object, lowest: float, highest: float, words: str) -> None:
     if not _is_number(value, lowest, highest):
         raise ValueError(f"{name} must be {words}, but got {value!r}: choose one in that range")

@@ -38,15 +38,15 @@ def erode_by_disc(mask: Any, *, radius_px: int) -> Any:
                [1, 0, 1, 1, 1]])
     """
     height, width = mask.shape
-    if radius_px**2 >= (height - 1) ** 2 + (width - 1) ** 2:  # each disc covers the array, or there are no pixels
+    if not mask.size or radius_px**2 >= (height - 1) ** 2 + (width - 1) ** 2:  # each disc covers the array
         return array_namespace(mask).full_like(mask, bool(mask.all()))
-    half_widths = _half_widths(mask.shape, radius_px)
+    half_widths = half_widths_of(mask.shape, radius_px)
     if is_cupy(mask):
         return erode_in_passes(mask, half_widths)
     return _erode_in_host_memory(mask, half_widths)
 
 
-def _half_widths(shape: tuple[int, int], radius_px: int) -> NDArray[np.int64]:
+def half_widths_of(shape: tuple[int, int], radius_px: int) -> NDArray[np.int64]:
     """Half-width of the disc in each row from its middle to its end, as far as the array reaches.
 
     Beyond the array nothing erodes, so a run that covers the whole row may be cut to the length of the row.

@@ -6,6 +6,7 @@ from typing import Any
 
 from darts_nextgen.pipeline.config import SECTIONS, RunConfig, parse_config, section_keys
 from darts_nextgen.pipeline.runfiles import absolute_paths, read_table
+from darts_postprocessing.checks import parse_thresholds
 from darts_preprocessing.loading import parse_bands
 from darts_utils.errors import ConfigError
 
@@ -41,7 +42,10 @@ def _parsed(given: Mapping[str, Any]) -> dict[str, Any]:
     if "weights" in values:
         values["weights"] = _parse_weights(values["weights"])
     if "further_thresholds" in values:
-        values["further_thresholds"] = _parse_numbers(values["further_thresholds"])
+        try:
+            values["further_thresholds"] = parse_thresholds(values["further_thresholds"])
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
     if "products" in values:
         values["products"] = [name.strip() for name in values["products"].split(",")]
     return values
@@ -52,13 +56,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def _parse_numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise ConfigError(f"--further-thresholds: expected numbers like 0.3,0.7, but got {text!r}") from error
 
 
 def _parse_weights(text: str) -> dict[str, float]:
