@@ -2,8 +2,15 @@
 
 ==================  ====================================================================================
 `engine`            `predict_probabilities`: patches of all tiles share the network's batches; `check_network`
-`canvas`            one tile under the moving window: what is read, what becomes of the answers
+`batches`           windows of many tiles, in order, in groups of one size
+`canvas`            one tile under the moving window: what is seen, what becomes of the answers
+`borders`           the pixels of one axis, continued by a mirrored border
 `blending`          weighted mean of overlapping patches, summed for a band of rows only
+`lanes`, `cuda`     how a batch travels to the network and back, on the CPU and to a CUDA device
+`forward`           what is asked of the network: probabilities, in the memory that there is
+`precision`         in which numbers it computes
+`augmentation`      the mean over the eight symmetries of the square
+`rewriting`         `rewrite_for_inference`: batch normalisation folded, channels last
 `normalization`     from tile units to network input; the same function for training and inference
 `checkpoint`        `read_checkpoint`, `write_checkpoint`: model files, read without running code
 `weights`           `load_weights`: from a model file into a network, all of them and nothing else
@@ -11,9 +18,10 @@
 `safetensors_files` weights as ``.safetensors`` with a JSON twin, for publishing
 `legacy`            older shapes of model files, each converted in one place
 `description`       `describe_checkpoint`: what a model file is, what it needs, how it was normalised, in words
+`network_faults`    what networks of others raise
 `requirements`      what a model needs of a tile, and how to get it
 `devices`           `resolve_device`: "auto" may fall back to the CPU, a named device never does
-`config`            `InferenceConfig`: overlap, batch size, padding, blending
+`config`            `InferenceConfig`: overlap, batch size, padding, blending, precision, symmetries
 ==================  ====================================================================================
 
 torch is imported when one of the names that need it is used, not before.
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from darts_utils.inference.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
     from darts_utils.inference.devices import resolve_device
     from darts_utils.inference.engine import check_network, predict_probabilities
+    from darts_utils.inference.rewriting import rewrite_for_inference
     from darts_utils.inference.weights import load_weights
 
 __all__ = [
@@ -51,6 +60,7 @@ __all__ = [
     "read_checkpoint",
     "require_model_inputs",
     "resolve_device",
+    "rewrite_for_inference",
     "write_checkpoint",
 ]
 
@@ -62,6 +72,7 @@ _NEED_TORCH = {
     "check_network": "engine",
     "predict_probabilities": "engine",
     "load_weights": "weights",
+    "rewrite_for_inference": "rewriting",
 }
 
 

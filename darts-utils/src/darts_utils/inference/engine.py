@@ -1,12 +1,14 @@
 """The sliding window: patches of all tiles share the network's batches, whatever the tiles' shapes.
 
 Every batch has the same shape, the last one is filled up, so what the network says about a patch does not depend on
-the tiles that came with it. In memory are one batch of patches (two on a CUDA device, so that one is prepared while the
-network works on the other), and sums for a band of rows of the tiles that they touch.
+the tiles that came with it. In memory are two batches of patches, so that one is prepared while the network works on the
+other, and sums for a band of rows of the tiles that they touch.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from darts_utils.inference.config import InferenceConfig, Precision
 from darts_utils.inference.cuda import CudaLane, travelling_dtypes
 from darts_utils.inference.forward import Forward, logits_of
 from darts_utils.inference.lanes import HostLane, Lane
+from darts_utils.inference.network_faults import NETWORK_FAULTS
 from darts_utils.inference.normalization import Normalization
 from darts_utils.inference.precision import computing_in, resolve_precision
 from darts_utils.patches import axis_weights
@@ -27,9 +30,6 @@ from darts_utils.patches import axis_weights
 _LEAST_WEIGHT = 1e-15
 """Along one axis. At the border under ``ramp="closed"`` all patches have the weight 0 along that axis: there it counts the
 same for all of them, and the weights along the other axis decide."""
-
-_FAULTS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
-"""What networks raise about an input that they were not made for."""
 
 
 def predict_probabilities(
@@ -90,24 +90,38 @@ def predict_probabilities(
     )
     batch_size = options.batch_size_for(patch_px, device_type=device.type)
     lanes = _lanes(forward, tiles, normalization=normalization, batch_size=batch_size, patch_px=patch_px, device=device)
-    finished: dict[int, NDArray[np.float32]] = {}
-    on_the_way: deque[tuple[Lane, list[Job]]] = deque()
-
-    def meet_the_oldest() -> Lane:
-        lane, jobs = on_the_way.popleft()
-        finished.update(_blend(lane.meet(), jobs))
-        return lane
-
-    for jobs in grouped(jobs_of(canvases), size=batch_size):
-        lane = lanes.pop()
-        lane.load(jobs)
-        lane.send()
-        on_the_way.append((lane, jobs))
-        if not lanes:
-            lanes.append(meet_the_oldest())
-    while on_the_way:
-        meet_the_oldest()
+    finished = _run(lanes, grouped(jobs_of(canvases), size=batch_size))
     return [finished[index] if index in finished else canvas.nothing() for index, canvas in enumerate(canvases)]
+
+
+def _run(lanes: Sequence[Lane], batches: Iterable[list[Job]]) -> dict[int, NDArray[np.float32]]:
+    """Send all batches; this thread calls the network, a helper does what comes before and after.
+
+    The helper works through its queue in order: a lane is blended before it is loaded again, and windows are added in theirs.
+    """
+    finished: dict[int, NDArray[np.float32]] = {}
+    loaded: deque[tuple[Lane, list[Job], Future[None]]] = deque()
+    blended: deque[Future[None]] = deque()
+
+    with ThreadPoolExecutor(1) as helper:
+
+        def send_the_oldest() -> None:
+            lane, jobs, loading = loaded.popleft()
+            loading.result()
+            lane.send()
+            blended.append(helper.submit(_blend, lane, jobs, finished))
+
+        for lane, jobs in zip(cycle(lanes), batches, strict=False):
+            loaded.append((lane, jobs, helper.submit(lane.load, jobs)))
+            if len(loaded) == len(lanes):
+                send_the_oldest()
+            while blended and blended[0].done():
+                blended.popleft().result()  # raises what went wrong there
+        while loaded:
+            send_the_oldest()
+        for blending in blended:
+            blending.result()
+    return finished
 
 
 def check_network(
@@ -137,7 +151,7 @@ def check_network(
             logits = logits_of(network, torch.zeros(1, channels, patch_px, patch_px, device=device))
     except CheckpointError as error:
         raise CheckpointError(f"the network does not fit {what}: {error}") from error
-    except _FAULTS as error:
+    except NETWORK_FAULTS as error:
         raise CheckpointError(
             f"the network does not fit {what}, {type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
@@ -157,9 +171,11 @@ def _lanes(
     patch_px: int,
     device: torch.device,
 ) -> list[Lane]:
-    """As many lanes as batches can be on their way at the same time."""
+    """Two: one is loaded while the network works on the other."""
     if device.type == "cpu":
-        return [HostLane(forward, normalization=normalization, batch_size=batch_size, patch_px=patch_px)]
+        return [
+            HostLane(forward, normalization=normalization, batch_size=batch_size, patch_px=patch_px) for _ in range(2)
+        ]
     copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     return [
         CudaLane(
@@ -175,9 +191,9 @@ def _lanes(
     ]
 
 
-def _blend(answers: NDArray[np.float32], jobs: Sequence[Job]) -> dict[int, NDArray[np.float32]]:
-    """Add the answers to their tiles, and return the tiles that are finished with them."""
-    finished = {}
+def _blend(lane: Lane, jobs: Sequence[Job], finished: dict[int, NDArray[np.float32]]) -> None:
+    """Add the answers to their tiles, and hand over the tiles that are finished with them."""
+    answers = lane.meet()
     has_nan = bool(np.isnan(answers[: len(jobs)].sum()))
     for answer, job in zip(answers, jobs, strict=False):
         if has_nan:
@@ -185,4 +201,3 @@ def _blend(answers: NDArray[np.float32], jobs: Sequence[Job]) -> dict[int, NDArr
         job.canvas.add(job.window, answer)
         if job.is_last:
             finished[job.index] = job.canvas.close()
-    return finished
