@@ -12,7 +12,7 @@ from pyproj import Transformer
 from darts_preprocessing.alignment import kernel_reach_px
 from darts_preprocessing.loading.sources import Decode, Gaps, Source
 from darts_preprocessing.meridians import full_turn
-from darts_utils.errors import SceneError
+from darts_utils.errors import NoOverlapError, SceneError
 
 _EDGE_POINTS = 101
 """Points on each edge of the tile that are projected: the edges are curved in the raster's CRS."""
@@ -48,7 +48,7 @@ def read_around(
         most half a pixel.
 
     Raises:
-        SceneError: Raster and grid do not overlap; names both extents. A file is damaged, or `decode` refuses it.
+        NoOverlapError: Raster and grid do not overlap; names both extents. A file is damaged, or `decode` refuses it.
     """
     whole = source.grid
     wanted = _wanted_bounds(whole, grid, margin_m=margin_m)
@@ -73,7 +73,7 @@ def read_around(
             )
     covered = tuple(round(value, 5) for value in whole.boundingbox)
     needed = tuple(round(value, 5) for value in wanted)
-    raise SceneError(
+    raise NoOverlapError(
         f"'{source.name}' covers {covered}, but the tile needs {needed} (in the raster's CRS): give one that overlaps"
     )
 
