@@ -7,6 +7,7 @@ come from `darts_preprocessing.pixel_maps`: a pixel has the same value in every 
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -61,61 +62,68 @@ def align(
     coords = coords_of(grid)
     places = PixelMap(from_grid, grid)
     scale = kernel_scale(from_grid, grid)
-    warped = {
-        name: _aligned(array, places, method=_METHODS[resampling], scale=scale, missing=missing)
-        for name, array in source.data_vars.items()
+    arrays = {name: array.copy(data=computed(array.data)) for name, array in source.data_vars.items()}
+    values = [_known(array, missing) for array in arrays.values()]
+    warped = [np.empty(places.shape, array.dtype) for array in arrays.values()]
+    block_rows = range(places.first_block_row, places.last_block_row + 1)
+
+    def warp_block_rows(first: int, last: int) -> NDArray[np.int64]:
+        """Warp some rows of blocks; returns how many pixels of each variable know nothing."""
+        gaps = np.zeros(len(values), "int64")
+        for number in block_rows[first:last]:
+            gaps += _warp_blocks(places.block_row(number), values, warped, method=_METHODS[resampling], scale=scale)
+        return gaps
+
+    gaps = np.sum(over_rows(warp_block_rows, len(block_rows), least_rows=1), axis=0)
+    variables = {
+        name: _variable(array, made, gap) for (name, array), made, gap in zip(arrays.items(), warped, gaps, strict=True)
     }
-    aligned = xr.Dataset(coords=coords, attrs=dict(source.attrs)).assign(warped)
+    aligned = xr.Dataset(coords=coords, attrs=dict(source.attrs)).assign(variables)
     check_tile(aligned)
     return aligned
 
 
-def _aligned(
-    array: xr.DataArray, places: PixelMap, *, method: int, scale: float, missing: NDArray[np.bool_] | None
-) -> tuple[Any, ...]:
-    array = array.copy(data=computed(array.data))
+def _known(array: xr.DataArray, missing: NDArray[np.bool_] | None) -> NDArray[np.float32]:
     values = decoded(array)
-    if missing is not None:
-        values = np.where(missing, np.float32(np.nan), values)
-    warped = np.empty(places.shape, array.dtype)
-    block_rows = range(places.first_block_row, places.last_block_row + 1)
+    return values if missing is None else np.where(missing, np.float32(np.nan), values)
 
-    def warp_block_rows(first: int, last: int) -> int:
-        return sum(
-            _warp_rows(places.block_row(number), values, warped, method=method, scale=scale)
-            for number in block_rows[first:last]
-        )
 
-    gaps = sum(over_rows(warp_block_rows, len(block_rows), least_rows=1))
-    attrs = {**decoded_attrs(array), "missing_percent": round(100.0 * gaps / warped.size, 4)}
+def _variable(array: xr.DataArray, warped: NDArray[Any], gaps: int) -> tuple[Any, ...]:
+    attrs = {**decoded_attrs(array), "missing_percent": round(100.0 * int(gaps) / warped.size, 4)}
     return ("y", "x"), array_namespace(array.data).asarray(warped), attrs
 
 
-def _warp_rows(
-    blocks: BlockRow, values: NDArray[np.float32], warped: NDArray[Any], *, method: int, scale: float
-) -> int:
-    """Fill the target's rows in a row of blocks; returns how many pixels know nothing."""
-    gaps = 0
+def _warp_blocks(
+    blocks: BlockRow,
+    values: Sequence[NDArray[np.float32]],
+    warped: Sequence[NDArray[Any]],
+    *,
+    method: int,
+    scale: float,
+) -> list[int]:
+    """Fill the target's rows in a row of blocks; returns how many pixels of each variable know nothing."""
+    gaps = [0] * len(values)
     for first in range(blocks.first, blocks.last, _ROWS_AT_ONCE):
         last = min(blocks.last, first + _ROWS_AT_ONCE)
-        target = warped[first:last]
-        sampled = target if target.dtype == np.float32 else np.empty(target.shape, np.float32)
-        sampling.sample_rows(0, last - first, *blocks.coordinates(first, last), values, method, scale, sampled)
-        gap = np.isnan(sampled)
-        gaps += int(np.count_nonzero(gap))
-        if sampled is not target:
-            target[...] = _as_dtype(sampled, gap, target.dtype)
+        columns, rows = blocks.coordinates(first, last)
+        for number, (source, whole) in enumerate(zip(values, warped, strict=True)):
+            target = whole[first:last]
+            sampled = target if target.dtype == np.float32 else np.empty(target.shape, np.float32)
+            sampling.sample_rows(0, last - first, columns, rows, source, method, scale, sampled)
+            gaps[number] += _store(sampled, target)
     return gaps
 
 
-def _as_dtype(warped: NDArray[np.float32], missing: NDArray[np.bool_], dtype: np.dtype[Any]) -> NDArray[Any]:
-    if dtype.kind == "f":
-        return warped.astype(dtype)
-    filled = np.where(missing, 0, warped)
-    if dtype == np.bool_:
-        return filled > 0.5
-    limits = np.iinfo(dtype)
-    return np.clip(np.rint(filled), limits.min, limits.max).astype(dtype)
+def _store(sampled: NDArray[np.float32], target: NDArray[Any]) -> int:
+    """Bring what was sampled into an array of any dtype; returns how much of it is missing."""
+    if target.dtype.kind in "iu":
+        limits = np.iinfo(target.dtype)
+        return int(sampling.store_rows(0, len(target), sampled, float(limits.min), float(limits.max), target))
+    if target.dtype == np.bool_:
+        target[...] = sampled > 0.5  # NaN is not
+    elif target.dtype != np.float32:
+        target[...] = sampled
+    return int(sampling.count_missing(0, len(target), sampled))
 
 
 def kernel_scale(from_grid: GeoBox, grid: GeoBox) -> float:

@@ -8,10 +8,11 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from darts_preprocessing.config import PreprocessingConfig
+from darts_preprocessing.elevation_features import reach_px
 from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis
 from darts_preprocessing.loading.releases import ReleaseRule
 from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, preprocess
-from darts_preprocessing.relative_elevation import check_radii, reach_px
+from darts_preprocessing.relative_elevation import check_radii
 from darts_utils.batching import batched
 from darts_utils.dates import UNKNOWN_DATE
 from darts_utils.grids import coords_of, geobox_of, resolution_m
@@ -148,7 +149,7 @@ def load_auxiliary(
     wanted = set(FEATURES if features is None else features)
     elevation = trends = None
     if dem is not None and wanted & set(DEM_FEATURES):
-        elevation = dem if isinstance(dem, xr.Dataset) else _elevation_around(dem, grid, radius_m=tpi_outer_radius_m)
+        elevation = dem if isinstance(dem, xr.Dataset) else _elevation_around(dem, grid, wanted, tpi_outer_radius_m)
     if tcvis is not None and wanted & set(TCVIS_BANDS):
         trends = (
             tcvis
@@ -158,9 +159,12 @@ def load_auxiliary(
     return AuxiliaryRasters(elevation, trends)
 
 
-def _elevation_around(path: str | os.PathLike[str], grid: GeoBox, *, radius_m: float) -> xr.Dataset:
+def _elevation_around(
+    path: str | os.PathLike[str], grid: GeoBox, features: Collection[str], outer_radius_m: float
+) -> xr.Dataset:
     step_m = resolution_m(xr.Dataset(coords=coords_of(grid)))
-    return load_arcticdem(path, grid=grid, margin_m=step_m * reach_px(radius_m, resolution_m=step_m))
+    margin_px = reach_px(features, outer_radius_m=outer_radius_m, resolution_m=step_m)
+    return load_arcticdem(path, grid=grid, margin_m=step_m * margin_px)
 
 
 def _trends_around(

@@ -9,6 +9,7 @@ kernels do near missing data and at the source's edges follows GDAL, so that its
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,46 +56,43 @@ def sample_rows(
     sums, weights = np.empty(2 * reach + 1), np.empty(2 * reach + 1)
     for row in range(first, last):
         for column in range(out.shape[1]):
-            x, y = columns[row, column], rows[row, column]
-            if not (x >= 0.0 and x <= width and y >= 0.0 and y <= height):
+            x, y = columns[row, column] - 0.5, rows[row, column] - 0.5
+            if method == CUBIC and scale >= _AS_ONE and 1.0 <= x < width - 2 and 1.0 <= y < height - 2:
+                value = _cubic(source, x, y)
+                if not math.isnan(value):
+                    out[row, column] = value
+                    continue
+            if not (x >= -0.5 and x <= width - 0.5 and y >= -0.5 and y <= height - 0.5):
                 out[row, column] = np.nan
                 continue
-            here = source[min(int(y + _TIE_PX), height - 1), min(int(x + _TIE_PX), width - 1)]
+            here = source[min(int(y + 0.5 + _TIE_PX), height - 1), min(int(x + 0.5 + _TIE_PX), width - 1)]
             if method == NEAREST or math.isnan(here):
                 out[row, column] = here
             elif scale < _AS_ONE:
-                out[row, column] = _wide(source, x - 0.5, y - 0.5, method, scale, reach, sums, weights)
-            elif method == BILINEAR:
-                out[row, column] = _bilinear(source, x - 0.5, y - 0.5)
+                out[row, column] = _wide(source, x, y, method, scale, reach, sums, weights)
             else:
-                out[row, column] = _cubic(source, x - 0.5, y - 0.5)
+                out[row, column] = _bilinear(source, x, y)
 
 
 @kernel
 def _cubic(source: NDArray[np.float32], x: float, y: float) -> float:
-    height, width = source.shape
+    """Cubic convolution of the 16 neighbours, all of which exist; NaN where one is missing."""
     column, row = int(x), int(y)
-    if column < 1 or row < 1 or column + 2 >= width or row + 2 >= height:
-        return _bilinear(source, x, y)
     x -= column
     y -= row
+    top, bottom = -0.5 * y * (1.0 - y) ** 2, 0.5 * y * y * (y - 1.0)
+    upper = 1.0 + y * y * (1.5 * y - 2.5)
+    lower = 1.0 - top - upper - bottom
     left, right = -0.5 * x * (1.0 - x) ** 2, 0.5 * x * x * (x - 1.0)
     middle = 1.0 + x * x * (1.5 * x - 2.5)
-    other = x * (0.5 + x * (2.0 - 1.5 * x))
+    other = 1.0 - left - middle - right
     a, b, c, d = source[row - 1], source[row], source[row + 1], source[row + 2]
-    above = left * a[column - 1] + middle * a[column] + other * a[column + 1] + right * a[column + 2]
-    upper = left * b[column - 1] + middle * b[column] + other * b[column + 1] + right * b[column + 2]
-    lower = left * c[column - 1] + middle * c[column] + other * c[column + 1] + right * c[column + 2]
-    below = left * d[column - 1] + middle * d[column] + other * d[column + 1] + right * d[column + 2]
-    value: float = (
-        -0.5 * y * (1.0 - y) ** 2 * above
-        + (1.0 + y * y * (1.5 * y - 2.5)) * upper
-        + y * (0.5 + y * (2.0 - 1.5 * y)) * lower
-        + 0.5 * y * y * (y - 1.0) * below
+    return float(
+        top * (left * a[column - 1] + middle * a[column] + other * a[column + 1] + right * a[column + 2])
+        + upper * (left * b[column - 1] + middle * b[column] + other * b[column + 1] + right * b[column + 2])
+        + lower * (left * c[column - 1] + middle * c[column] + other * c[column + 1] + right * c[column + 2])
+        + bottom * (left * d[column - 1] + middle * d[column] + other * d[column + 1] + right * d[column + 2])
     )
-    if math.isnan(value):
-        return _bilinear(source, x + column, y + row)
-    return value
 
 
 @kernel
@@ -151,6 +149,36 @@ def _wide(
                 total += weight * weights[i] * source[j, first + i]
                 known += weight * weights[i]
     return total / known if known >= _LEAST_WIDE_WEIGHT else np.nan
+
+
+@kernel
+def store_rows(
+    first: int, last: int, sampled: NDArray[np.float32], lowest: float, highest: float, stored: NDArray[Any]
+) -> int:
+    """Round numbers into an array of integers: clipped to `lowest` … `highest`, 0 where there are none.
+
+    Returns:
+        How many there are not.
+    """
+    gaps = 0
+    for row in range(first, last):
+        for column in range(stored.shape[1]):
+            value = sampled[row, column]
+            if math.isnan(value):
+                gaps += 1
+                value = np.float32(0)
+            stored[row, column] = min(max(np.rint(value), lowest), highest)
+    return gaps
+
+
+@kernel
+def count_missing(first: int, last: int, sampled: NDArray[np.floating[Any]]) -> int:
+    """How many numbers are NaN."""
+    gaps = 0
+    for row in range(first, last):
+        for column in range(sampled.shape[1]):
+            gaps += math.isnan(sampled[row, column])
+    return gaps
 
 
 @kernel
