@@ -16,8 +16,10 @@ import tomli_w
 from darts_export.checking import check_tile_folder
 from darts_export.manifest import MANIFEST_FILE
 from darts_nextgen import read_report
-from darts_utils.files import TEMPORARY_PREFIX
+from darts_utils.files import TEMPORARY_PREFIX, sole_writer
 from darts_utils.synthetic import synthetic_scene, write_scene
+
+PRODUCTS = "probabilities,binarized,prediction_segments,optical,thumbnail,stac"
 
 SERVER = """
 import logging, os, sys
@@ -168,3 +170,141 @@ def test_runs_that_are_killed(runs, tmp_path):
 @pytest.mark.slow
 def test_runs_that_are_killed_fifty_times(runs, tmp_path):
     kill_and_finish(runs, tmp_path, kills=50, seed=2)
+
+
+@pytest.fixture
+def finished(runs, tmp_path):
+    """A copy of the results of the undisturbed run."""
+    return shutil.copytree(runs.undisturbed, tmp_path / "finished")
+
+
+@pytest.fixture
+def explain(scenes, models, darts):
+    """The lines of ``darts run --explain`` by tile, and the options that give them."""
+
+    def lines(out, *changes, model=models / "optical.pt"):
+        options = [*(f"--scene={scene}" for scene in scenes), "--models", model, "--out", out, "--products", PRODUCTS]
+        code, text, err = darts("run", *options, *changes, "--explain")
+        assert code == 0, err
+        return dict(line.split(": ", 1) for line in text.splitlines())
+
+    return lines
+
+
+def states(out):
+    """Time and number of each file: those that were not written again keep theirs."""
+    return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in out.glob("*/*")}
+
+
+def test_what_is_current_is_left_alone(runs, scenes, finished, explain):
+    assert set(explain(finished).values()) == {"current"}
+    before, content = states(finished), tile_files(finished)
+    runs.start(finished)
+    assert runs.wait() == 0
+    assert states(finished) == before
+    report = read_report(finished / "results.parquet")
+    assert [row.status for row in report.rows] == ["current", "current"]
+    assert facts(finished) == facts(runs.undisturbed)
+    assert (report.done, len(report.complete), report.exit_code) == ((), 2, 0)
+    assert set(explain(finished, "--force").values()) == {"forced"}
+    assert tile_files(finished) == content
+
+
+def test_only_the_tile_that_is_damaged_is_made_again(runs, scenes, finished, explain):
+    first, second = (finished / scene.name for scene in scenes)
+    raster = first / "probabilities.tif"
+    content = raster.read_bytes()
+    raster.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    lines = explain(finished)
+    assert lines == {
+        first.name: "file damaged: probabilities.tif has another content than was written",
+        second.name: "current",
+    }
+    before = states(finished)
+    runs.start(finished)
+    assert runs.wait() == 0
+    assert_undisturbed(finished, runs)
+    assert [row.status for row in read_report(finished / "results.parquet").rows] == ["done", "current"]
+    assert {path for path, state in states(finished).items() if before[path] != state} == set(first.iterdir())
+    (second / "thumbnail.jpg").unlink()
+    assert explain(finished)[second.name] == "file missing: thumbnail.jpg"
+    runs.start(finished)
+    assert runs.wait() == 0
+    assert_undisturbed(finished, runs)
+
+
+def test_stale_products_are_named(scenes, models, finished, explain, tmp_path):
+    name = scenes[0].name
+    assert explain(finished, "--threshold", 0.4)[name] == "option changed: postprocessing.threshold 0.5 → 0.4"
+    assert explain(finished, "--batch-size", 3)[name] == "current"  # how fast, not what
+    assert explain(finished, "--date", "2021-08-01")[name] == "option changed: date not set → '2021-08-01'"
+    assert explain(finished, "--products", "probabilities")[name] == "current"
+    assert explain(finished, "--products", "probabilities,ndvi")[name] == "product added: ndvi"
+    other = tmp_path / "optical.pt"
+    shutil.copy2(models / "full.pt", other)
+    options = ["--dem", scenes[0].parent / "arcticdem.tif", "--tcvis", scenes[0].parent / "tcvis.tif"]
+    assert (
+        explain(finished, *options, model=other)[name] == "model changed: optical; input added: dem; input added: tcvis"
+    )
+    shutil.copy(models / "optical.pt", other)
+    assert explain(finished, model=other)[name] == "current"  # the same content elsewhere
+
+
+def test_a_changed_scene_is_made_again(runs, scenes, models, finished, darts, tmp_path):
+    moved = [shutil.copytree(scene, tmp_path / "moved" / scene.name) for scene in scenes]
+    options = ["--scenes", tmp_path / "moved" / "2021*", "--models", models / "optical.pt", "--products", PRODUCTS]
+    (metadata,) = moved[0].glob("*_metadata.json")
+    metadata.write_text(metadata.read_text() + "\n")
+    code, out, _ = darts("run", *options, "--out", finished, "--explain")
+    assert f"{moved[0].name}: input changed: scene: {metadata.name} has" in out
+    assert f"{moved[1].name}: current" in out
+    code, out, _ = darts("run", *options, "--out", finished)
+    assert code == 0
+    assert "1 of 2 scenes mapped, 1 were current" in out
+    code, out, _ = darts("run", *options, "--out", finished)
+    assert "0 of 2 scenes mapped, 2 were current" in out
+
+
+def test_two_runs_into_one_folder(runs, scenes, models, tmp_path, darts):
+    out = tmp_path / "out"
+    with sole_writer(out):
+        code, _, err = darts("run", "--scene", scenes[0], "--models", models / "optical.pt", "--out", out)
+    assert code == 2
+    assert f"expected to be the only writer of '{out}', but another process is writing there" in err
+    assert list(out.iterdir()) == []
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small file system."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=100k", "none", folder]
+    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root, and a machine that allows it")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_and_a_read_only_one(runs, scenes, models, disk, darts):
+    out = disk / "out"
+    options = [*(f"--scene={scene}" for scene in scenes), "--models", models / "optical.pt", "--products", PRODUCTS]
+    code, _, err = darts("run", *options, "--out", out)
+    assert code == 1
+    for scene in scenes:
+        assert f"failed: {scene} (export): OutputError: cannot write '{out / scene.name}" in err
+        assert not (out / scene.name / MANIFEST_FILE).exists()
+    assert "the disk is full: free some space or choose another folder" in err
+    assert tile_files(out).items() <= tile_files(runs.undisturbed).items()
+    subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)
+    runs.start(out)
+    assert runs.wait() == 0
+    assert_undisturbed(out, runs)
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    code, _, err = darts("run", *options, "--out", out)
+    assert code == 2
+    assert "the file system is read-only: choose another folder" in err
+    assert len(err.strip().splitlines()) == 1
+    code, text, _ = darts("run", *options, "--out", out, "--explain")  # looks, and writes nothing
+    assert code == 0
+    assert text.count("current") == 2
