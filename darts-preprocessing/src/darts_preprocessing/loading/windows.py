@@ -48,7 +48,8 @@ def read_around(
         most half a pixel.
 
     Raises:
-        NoOverlapError: Raster and grid do not overlap; names both extents. A file is damaged, or `decode` refuses it.
+        NoOverlapError: Raster and grid do not overlap; names both extents.
+        SceneError: A file is damaged, or `decode` refuses it.
     """
     whole = source.grid
     wanted = _wanted_bounds(whole, grid, margin_m=margin_m)
