@@ -17,7 +17,7 @@ rows = st.builds(
     TileRow,
     tile_id=texts,
     scene=st.just(Path("/scenes/a")),
-    status=st.sampled_from(["pending", "done", "failed"]),
+    status=st.sampled_from(["pending", "done", "current", "failed"]),
     failed_stage=st.none() | st.sampled_from(STAGE_NAMES),
     error=st.none() | texts,
     warnings=st.lists(texts, max_size=3).map(tuple),
@@ -56,6 +56,9 @@ def test_a_report_counts(tmp_path):
     assert (report.done, report.failed, report.objects, report.exit_code) == ((done,), (failed,), 3, 1)
     assert RunReport((done,), tmp_path).exit_code == 0
     assert RunReport((done, pending), tmp_path).exit_code == 1
+    current = TileRow("d", tmp_path, status="current", objects=2)
+    report = RunReport((done, current), tmp_path)
+    assert (report.current, report.complete, report.objects, report.exit_code) == ((current,), (done, current), 5, 0)
 
 
 def test_what_is_no_results_table_is_named(tmp_path):
