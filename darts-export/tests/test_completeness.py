@@ -135,6 +135,8 @@ def test_names_of_models_that_links_must_encode(tile: xr.Dataset, tmp_path: Path
         "manifest.json",
         f"prediction_segments-{model}.gpkg",
         f"prediction_segments-{model}.parquet",
+        f"prediction_segments-{model}.qml",
+        f"probabilities-{model}.qml",
         f"probabilities-{model}.tif",
     ]
     item = json.loads(written["stac"].read_text())

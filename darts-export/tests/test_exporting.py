@@ -28,7 +28,8 @@ def test_everything(tile: xr.Dataset, tmp_path: Path) -> None:
     before = tile.copy(deep=True)
     written = export_tile(tile, tmp_path / "out", products=EVERYTHING)
     assert tile.identical(before)
-    assert set(written) == {*EVERYTHING, "prediction_segments_parquet", "prediction_extent_parquet"}
+    styles = {f"{name}_qml" for name in EVERYTHING if name not in {"thumbnail", "stac"}}
+    assert set(written) == {*EVERYTHING, "prediction_segments_parquet", "prediction_extent_parquet", *styles}
     assert list(written)[-1] == "stac"
     assert {path.name for path in (tmp_path / "out" / "example-0").iterdir()} == {
         "manifest.json",
@@ -128,10 +129,13 @@ def test_members(tile: xr.Dataset, tmp_path: Path) -> None:
     names = ["probabilities-full", "binarized-full", "prediction_segments-full", "stac"]
     written = export_tile(members, tmp_path, products=names)
     assert sorted(path.name for path in written.values()) == [
+        "binarized-full.qml",
         "binarized-full.tif",
         "example-0.json",
         "prediction_segments-full.gpkg",
         "prediction_segments-full.parquet",
+        "prediction_segments-full.qml",
+        "probabilities-full.qml",
         "probabilities-full.tif",
     ]
     assert len(geopandas.read_file(written["prediction_segments-full"])) == 3

@@ -26,11 +26,15 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 FILES = (
     "probabilities.tif",
+    "probabilities.qml",
     "binarized.tif",
+    "binarized.qml",
     "prediction_segments.gpkg",
     "prediction_segments.parquet",
+    "prediction_segments.qml",
     "prediction_extent.gpkg",
     "prediction_extent.parquet",
+    "prediction_extent.qml",
     "thumbnail.jpg",
     "example-0.json",
 )
@@ -125,7 +129,7 @@ except OutputError as error:
     ("limit", "file", "there"),
     [
         (10, "probabilities.tif", set()),
-        (20_000, "prediction_segments.gpkg", {"probabilities.tif", "binarized.tif"}),
+        (20_000, "prediction_segments.gpkg", set(FILES[:4])),
     ],
 )
 def test_files_that_cannot_be_finished(
@@ -137,6 +141,7 @@ def test_files_that_cannot_be_finished(
         capture_output=True,
         text=True,
         check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # one file after the other
     )
     assert f"cannot write '{tmp_path}/out/example-0/{file}'" in answer.stdout
     assert {path.name for path in (tmp_path / "out" / "example-0").iterdir()} == there
@@ -153,7 +158,8 @@ def _mount(folder: Path, options: str) -> None:
         pytest.skip("this machine does not allow mounting")
 
 
-def test_disk_full_and_read_only(tile: xr.Dataset, tmp_path: Path) -> None:
+def test_disk_full_and_read_only(tile: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # one file after the other
     disk = tmp_path / "disk"
     _mount(disk, "size=64k")
     try:
@@ -161,7 +167,7 @@ def test_disk_full_and_read_only(tile: xr.Dataset, tmp_path: Path) -> None:
             OutputError, match=r"cannot write '.*\.gpkg': the disk is full: free some space or choose an"
         ):
             export_tile(tile, disk)
-        assert {path.name for path in disk.rglob("*")} == {"example-0", "probabilities.tif", "binarized.tif"}
+        assert {path.name for path in disk.rglob("*")} == {"example-0", *FILES[:4]}
         assert missing_products(disk / "example-0") == ExportConfig.products
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         with pytest.raises(

@@ -55,8 +55,11 @@ def test_assets_are_relative_and_described(tile: xr.Dataset, tmp_path: Path) -> 
     assert {key: asset.href for key, asset in item.assets.items()} == {
         "prediction_segments": "./prediction_segments.gpkg",
         "prediction_segments_parquet": "./prediction_segments.parquet",
+        "prediction_segments_qml": "./prediction_segments.qml",
         "optical": "./optical.tif",
+        "optical_qml": "./optical.qml",
         "dem": "./dem.tif",
+        "dem_qml": "./dem.qml",
         "thumbnail": "./thumbnail.jpg",
     }
     assert item.assets["prediction_segments"].media_type == "application/geopackage+sqlite3"

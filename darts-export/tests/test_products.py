@@ -9,14 +9,14 @@ from darts_utils.errors import MissingVariableError, TileContractError
 from darts_utils.testing import example_tile
 
 FILES = {
-    "probabilities": ["probabilities.tif"],
-    "binarized": ["binarized.tif"],
-    "prediction_segments": ["prediction_segments.gpkg", "prediction_segments.parquet"],
-    "prediction_extent": ["prediction_extent.gpkg", "prediction_extent.parquet"],
+    "probabilities": ["probabilities.tif", "probabilities.qml"],
+    "binarized": ["binarized.tif", "binarized.qml"],
+    "prediction_segments": ["prediction_segments.gpkg", "prediction_segments.parquet", "prediction_segments.qml"],
+    "prediction_extent": ["prediction_extent.gpkg", "prediction_extent.parquet", "prediction_extent.qml"],
     "thumbnail": ["thumbnail.jpg"],
-    "optical": ["optical.tif"],
-    "dem": ["dem.tif"],
-    "tcvis": ["tcvis.tif"],
+    "optical": ["optical.tif", "optical.qml"],
+    "dem": ["dem.tif", "dem.qml"],
+    "tcvis": ["tcvis.tif", "tcvis.qml"],
     "stac": ["4372514.json"],
 }
 
@@ -32,19 +32,23 @@ def test_names_of_files_and_assets_are_unique() -> None:
 
 
 def test_members_and_variables() -> None:
-    assert [file.name for file in product("probabilities-full").files] == ["probabilities-full.tif"]
+    assert [file.name for file in product("probabilities-full").files] == [
+        "probabilities-full.tif",
+        "probabilities-full.qml",
+    ]
     assert product("probabilities-full").needs == ("probabilities_percent-full",)
     segments = product("prediction_segments-optical")
     assert [file.name for file in segments.files] == [
         "prediction_segments-optical.gpkg",
         "prediction_segments-optical.parquet",
+        "prediction_segments-optical.qml",
     ]
     assert segments.needs == ("probabilities-optical", "binarized_segmentation-optical", "extent")
     assert product("relative_elevation").files[0].name == "relative_elevation.tif"
 
 
 def test_a_model_may_be_called_anything() -> None:
-    assert [file.name_for("4372514") for file in product("binarized-{tile_id}").files] == ["binarized-{tile_id}.tif"]
+    assert product("binarized-{tile_id}").files[0].name_for("4372514") == "binarized-{tile_id}.tif"
     (file,) = product("stac").files
     assert file.name_for("{tile_id}") == "{tile_id}.json"
 
@@ -109,3 +113,12 @@ def test_variables_in_another_form(tile: xr.Dataset) -> None:
 def test_names_that_would_leave_the_folder() -> None:
     with pytest.raises(TileContractError, match="a product must be usable as the name of a folder"):
         product("../ndvi")
+
+
+def test_styles_are_written_on_request() -> None:
+    for row in PRODUCTS.values():
+        with_styles, without = (row.files_with(ExportConfig(styles=styles)) for styles in (True, False))
+        assert with_styles == row.files
+        assert [file.name for file in with_styles if file not in without] == (
+            [f"{row.name}.qml"] if row.name not in {"thumbnail", "stac"} else []
+        )

@@ -14,15 +14,26 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from darts_export import export_tile
-from darts_export.rasters import band_of, write_cog
+from darts_export.bands import band_of
+from darts_export.config import COMPRESSIONS, ExportConfig
+from darts_export.rasters import write_cog
 from darts_utils.errors import TileContractError
 from darts_utils.grids import geobox_of
 from darts_utils.testing import example_tile
 
+WITH_OVERVIEWS = ExportConfig(overviews=True)
 
-def _write(tile: xr.Dataset, names: Sequence[str], folder: Path, *, valid: NDArray[np.bool_] | None = None) -> Path:
-    path = folder / "raster.tif"
-    write_cog(tile, names, path, grid=geobox_of(tile), valid=valid, tags={"tile_id": "4372514", "models": "full"})
+
+def _write(
+    tile: xr.Dataset,
+    names: Sequence[str],
+    folder: Path,
+    *,
+    valid: NDArray[np.bool_] | None = None,
+    options: ExportConfig = WITH_OVERVIEWS,
+) -> Path:
+    path, tags = folder / "raster.tif", {"tile_id": "4372514", "models": "full"}
+    write_cog(tile, names, path, grid=geobox_of(tile), valid=valid, tags=tags, options=options)
     return path
 
 
@@ -37,6 +48,51 @@ def test_valid_cog_with_the_values_of_the_tile(shape: tuple[int, int], name: str
         assert raster.crs.to_epsg() == 32608
         assert raster.transform == geobox_of(tile).affine
         assert raster.compression.name == "zstd"
+
+
+@pytest.mark.parametrize("overviews", [False, True])
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("names", [["probabilities_percent"], ["ndvi"], ["blue", "red"], ["extent"]])
+def test_every_compression_keeps_every_value(
+    names: list[str], compression: str, overviews: bool, tmp_path: Path
+) -> None:
+    tile = example_tile(names, shape=(700, 600))
+    path = _write(tile, names, tmp_path, options=ExportConfig(compression=compression, overviews=overviews))
+    is_valid, errors, warnings = rio_cogeo.cogeo.cog_validate(path)
+    assert (is_valid, errors) == (True, [])
+    assert bool(warnings) != overviews  # that there are none in a raster of more than 512 pixels is all there is to say
+    with rasterio.open(path) as raster:
+        for index, name in enumerate(names, start=1):
+            np.testing.assert_array_equal(raster.read(index), tile[name].values)
+            assert raster.overviews(index) == ([2] if overviews else [])
+        assert (raster.compression.name, raster.block_shapes[0]) == (compression.lower(), (512, 512))
+
+
+def test_lerc_moves_amounts_within_its_limit_and_nothing_else(tmp_path: Path) -> None:
+    tile = example_tile(["ndvi", "red", "probabilities_percent", "binarized_segmentation"], shape=(300, 400))
+    tile.ndvi[:20] = np.nan
+    options = ExportConfig(compression="LERC", lerc_max_error=0.01)
+    with rasterio.open(_write(tile, ["ndvi"], tmp_path, options=options)) as raster:
+        moved = np.abs(raster.read(1) - tile.ndvi.values)
+        assert 0 < np.nanmax(moved) <= 0.01 + 1e-6
+        np.testing.assert_array_equal(np.isnan(moved), np.isnan(tile.ndvi.values))
+    coarse = ExportConfig(compression="LERC", lerc_max_error=3)
+    with rasterio.open(_write(tile, ["red"], tmp_path, options=coarse)) as raster:
+        assert 0 < np.abs(raster.read(1).astype(int) - tile.red.values.astype(int)).max() <= 3
+    for name in ("probabilities_percent", "binarized_segmentation"):  # 254 is not nodata, and 2 is no class
+        with rasterio.open(_write(tile, [name], tmp_path, options=coarse)) as raster:
+            np.testing.assert_array_equal(raster.read(1), tile[name].values)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_lerc_cannot_hold_long_integers(dtype: str, tmp_path: Path) -> None:
+    tile = example_tile(["red"]).assign(other=lambda each: each.red.astype(dtype))
+    message = f"LERC cannot hold variable 'other', which is {dtype}: choose another compression, or convert it"
+    with pytest.raises(TileContractError, match=message):
+        export_tile(tile, tmp_path, products=["red", "other"], compression="LERC")
+    with pytest.raises(TileContractError, match=message):
+        _write(tile, ["other"], tmp_path, options=ExportConfig(compression="LERC"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_places_that_an_item_cannot_tell(
     with pytest.raises(TileContractError, match=message):
         export_tile(change(tile), tmp_path, products=["binarized", "stac"])
     assert list(tmp_path.iterdir()) == []
-    assert list(export_tile(change(tile), tmp_path, products=["binarized"])) == ["binarized"]  # a raster needs no globe
+    assert "binarized" in export_tile(change(tile), tmp_path, products=["binarized"])  # a raster needs no globe
 
 
 def _moved(east: float) -> dict[str, xr.DataArray]:

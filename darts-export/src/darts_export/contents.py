@@ -10,9 +10,9 @@ import geopandas
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
+from darts_export.bands import Band
 from darts_export.config import ExportConfig
 from darts_export.members import member_variable
-from darts_export.rasters import Band
 from darts_export.text import storable_text
 from darts_export.vectors import Objects, extent_of, objects_of, segments_of
 from darts_utils.device import to_numpy

@@ -15,6 +15,7 @@ from darts_export.manifest import MANIFEST_FILE, Manifest, Origin, WrittenFile, 
 from darts_export.metadata import acquisition_times
 from darts_export.naming import safe_tile_id
 from darts_export.options import plain_options
+from darts_export.parallel import in_threads
 from darts_export.products import STAC, Product, ProductFile, product
 from darts_export.staleness import lacking
 from darts_utils.errors import OutputError, TileContractError
@@ -30,6 +31,11 @@ def export_tile(
     out_dir: str | os.PathLike[str],
     *,
     products: Collection[str] = ExportConfig.products,
+    compression: str = ExportConfig.compression,
+    lerc_max_error: float = ExportConfig.lerc_max_error,
+    overviews: bool = ExportConfig.overviews,
+    simplify_tolerance_m: float = ExportConfig.simplify_tolerance_m,
+    styles: bool = ExportConfig.styles,
     config: Mapping[str, object] | None = None,
     origin: Origin | None = None,
     summary: Mapping[str, int] | None = None,
@@ -41,6 +47,12 @@ def export_tile(
         out_dir: Folder for all tiles; created if missing.
         products: Names of products: those of `darts_export.products`, ``<product>-<model>`` for a member of an ensemble,
             or any variable of the tile.
+        compression: Of the rasters: ``"ZSTD"``, ``"DEFLATE"``, ``"LZW"`` or ``"LERC"``.
+        lerc_max_error: How far LERC may move a stored value; 0 keeps every value. Classes and values beside a nodata
+            value are always kept.
+        overviews: Whether rasters hold coarser copies of themselves.
+        simplify_tolerance_m: Size of the details that outlines may lose, metres; 0 keeps the edges of the pixels.
+        styles: Whether a QGIS style (``.qml``) stands beside each raster and each table.
         config: Effective options of the run, recorded in the files: text, numbers, truth values, None, paths, and lists,
             sets and tables of these.
         origin: What the tile was made from, recorded in the manifest, so that a later run can tell whether the files are
@@ -49,14 +61,14 @@ def export_tile(
 
     Returns:
         The files that were written, by asset: a product's first file has the product's name, the GeoParquet twin of a
-        GeoPackage has the name with ``_parquet``.
+        GeoPackage has the name with ``_parquet``, and a style that of its product with ``_qml``.
 
     Raises:
         MissingVariableError: The tile lacks what a product needs; nothing has been written.
         TileContractError: The tile breaks the contract, its ``tile_id`` cannot be a folder, its ``date``, its sun angles, its
             CRS or another attribute cannot be written, the options of the members' objects differ, or two products would
             have the same file; nothing has been written.
-        ConfigError: `config` holds what JSON cannot; nothing has been written.
+        ConfigError: `config` holds what JSON cannot, or an option makes no sense; nothing has been written.
         OutputError: A file cannot be written. Files that were finished before stay, without STAC item and manifest. Or
             another process is writing the same tile; nothing has been written.
         TypeError: `products` is a string instead of a collection of names.
@@ -78,12 +90,17 @@ def export_tile(
         >>> tile = example_tile(["probabilities_percent"], shape=(8, 8))
         >>> written = export_tile(tile, tempfile.mkdtemp(), products=["probabilities", "stac"])
         >>> [path.name for path in written.values()]
-        ['probabilities.tif', 'example-0.json']
+        ['probabilities.tif', 'probabilities.qml', 'example-0.json']
     """
     return export_tile_batched(
         [tile],
         out_dir,
         products=products,
+        compression=compression,
+        lerc_max_error=lerc_max_error,
+        overviews=overviews,
+        simplify_tolerance_m=simplify_tolerance_m,
+        styles=styles,
         config=config,
         origins=None if origin is None else [origin],
         summaries=None if summary is None else [summary],
@@ -95,6 +112,11 @@ def export_tile_batched(
     out_dir: str | os.PathLike[str],
     *,
     products: Collection[str] = ExportConfig.products,
+    compression: str = ExportConfig.compression,
+    lerc_max_error: float = ExportConfig.lerc_max_error,
+    overviews: bool = ExportConfig.overviews,
+    simplify_tolerance_m: float = ExportConfig.simplify_tolerance_m,
+    styles: bool = ExportConfig.styles,
     config: Mapping[str, object] | None = None,
     origins: Sequence[Origin] | None = None,
     summaries: Sequence[Mapping[str, int]] | None = None,
@@ -106,8 +128,15 @@ def export_tile_batched(
     Raises:
         TileContractError: Two tiles have the same ``tile_id``; and all that `export_tile` raises.
     """
-    rows, options = _rows(products), plain_options(config)
-    prepared = [_prepare(tile, rows, options) for tile in tiles]
+    rows, recorded = _rows(products), plain_options(config)
+    options = ExportConfig(
+        compression=compression,
+        lerc_max_error=lerc_max_error,
+        overviews=overviews,
+        simplify_tolerance_m=simplify_tolerance_m,
+        styles=styles,
+    )
+    prepared = [_prepare(tile, rows, options, recorded) for tile in tiles]
     tile_ids = [contents.tile_id for contents in prepared]
     for tile_id in tile_ids:
         if tile_ids.count(tile_id) > 1:
@@ -118,7 +147,7 @@ def export_tile_batched(
     manifests = [
         Manifest(contents.tile_id, origin, (), dict(summary))
         for contents, origin, summary in zip(
-            prepared, _origins(origins, options, len(tiles)), summaries or [{}] * len(tiles), strict=True
+            prepared, _origins(origins, recorded, len(tiles)), summaries or [{}] * len(tiles), strict=True
         )
     ]
     return [
@@ -189,7 +218,7 @@ def _check_distinct(rows: Iterable[Product]) -> None:
                     )
 
 
-def _prepare(tile: xr.Dataset, rows: Sequence[Product], options: Mapping[str, Any]) -> Contents:
+def _prepare(tile: xr.Dataset, rows: Sequence[Product], options: ExportConfig, recorded: Mapping[str, Any]) -> Contents:
     """Check everything but the pixels."""
     check_tile(tile)
     tile_id = safe_tile_id(tile)
@@ -200,8 +229,8 @@ def _prepare(tile: xr.Dataset, rows: Sequence[Product], options: Mapping[str, An
     acquisition_times(tile)  # refuses a date that is none
     for row in rows:
         row.check(tile)
-    assets = tuple(asset for row in rows if row.name != STAC for asset in row.assets(tile, tile_id))
-    contents = Contents(tile=tile, tile_id=tile_id, config=options, assets=assets)
+    assets = tuple(asset for row in rows if row.name != STAC for asset in row.assets(tile, tile_id, options))
+    contents = Contents(tile=tile, tile_id=tile_id, config=recorded, assets=assets, options=options)
     for row in rows:
         row.verify(contents)
     return contents
@@ -215,9 +244,21 @@ def _write(prepared: Contents, rows: Sequence[Product], folder: Path, manifest: 
         sync_folder(folder.parent)
         remove_leftovers(folder, all_writers=is_certain)
         _withdraw(folder)
-        files = [_write_file(file, contents, folder, product=row.name) for row in rows for file in row.files]
+        files = _write_files(contents, rows, folder)
         write_manifest(replace(manifest, files=tuple(files)), folder)
     return {file.asset: folder / file.name for file in files}
+
+
+def _write_files(contents: Contents, rows: Sequence[Product], folder: Path) -> list[WrittenFile]:
+    """Write all files, several at a time, and the item after the others."""
+
+    def write(task: tuple[Product, ProductFile]) -> WrittenFile:
+        row, file = task
+        return _write_file(file, contents, folder, product=row.name)
+
+    tasks = [(row, file) for row in rows for file in row.files_with(contents.options)]
+    before, last = ([task for task in tasks if (task[0].name == STAC) == is_last] for is_last in (False, True))
+    return [*in_threads(write, before), *map(write, last)]
 
 
 def _write_file(file: ProductFile, contents: Contents, folder: Path, *, product: str) -> WrittenFile:

@@ -16,9 +16,9 @@ from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.raster import DataType, NoDataStrings, RasterBand, RasterExtension
 from pystac.extensions.view import ViewExtension
 
+from darts_export.bands import Band
 from darts_export.contents import SOFTWARE, Asset, Contents
 from darts_export.footprints import footprint_of
-from darts_export.rasters import Band
 from darts_export.text import stated
 from darts_utils.dates import UNKNOWN_DATE, parse_date
 from darts_utils.errors import TileContractError
