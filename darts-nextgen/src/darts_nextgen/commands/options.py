@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from darts_ensemble.weighting import parse_weights
 from darts_nextgen.pipeline.config import SECTIONS, RunConfig, parse_config, section_keys
 from darts_nextgen.pipeline.runfiles import absolute_paths, read_table
 from darts_postprocessing.checks import parse_thresholds
@@ -40,7 +41,7 @@ def _parsed(given: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError as error:
             raise ConfigError(f"--bands: {error}") from error
     if "weights" in values:
-        values["weights"] = _parse_weights(values["weights"])
+        values["weights"] = parse_weights(values["weights"])
     if "further_thresholds" in values:
         try:
             values["further_thresholds"] = parse_thresholds(values["further_thresholds"])
@@ -56,19 +57,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def _parse_weights(text: str) -> dict[str, float]:
-    if not text.strip():  # withdraws those of the file
-        return {}
-    pairs = [part.strip().rpartition("=") for part in text.split(",")]
-    try:
-        weights = {name: float(number) for name, _, number in pairs}
-    except ValueError as error:
-        raise ConfigError(f"--weights: expected names and numbers like full=2,optical=1, but got {text!r}") from error
-    if len(weights) < len(pairs):
-        raise ConfigError(f"--weights: expected each name once, but got {text!r}")
-    return weights
 
 
 def _sectioned(given: Mapping[str, Any]) -> dict[str, Any]:
