@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 
 from darts_nextgen.pipeline.config import RunConfig, config_table, parse_config
-from darts_nextgen.pipeline.tasks import LIST_SUFFIX
+from darts_preprocessing.loading.finding import LIST_SUFFIX
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import atomic_path
 
