@@ -28,6 +28,7 @@ origins = st.builds(
     Origin,
     inputs=st.dictionaries(texts, inputs, max_size=2),
     models=st.dictionaries(texts, hashes, max_size=2),
+    left_out=st.lists(texts, max_size=2).map(tuple),
     config=st.dictionaries(texts, options, max_size=3),
     software=st.dictionaries(texts, texts, max_size=2),
 )
@@ -74,7 +75,7 @@ def test_a_manifest_tells_the_truth(tile: xr.Dataset, tmp_path: Path) -> None:
 
 
 def test_an_origin_is_recorded(tile: xr.Dataset, tmp_path: Path) -> None:
-    origin = Origin({"scene": (Fingerprint("a.tif", 1, 2, None),)}, {"full": "0" * 64}, {"a": 1}, {"darts": "1"})
+    origin = Origin({"scene": (Fingerprint("a.tif", 1, 2, None),)}, {"full": "0" * 64}, ("full",), {"a": 1}, {"darts": "1"})
     export_tile(tile, tmp_path, products=["ndvi"], origin=origin)
     assert read_manifest(tmp_path / "example-0").origin == origin
     others = [tile.assign_attrs(tile_id=name) for name in ("one", "two")]

@@ -39,7 +39,7 @@ def folder(tile: xr.Dataset, tmp_path: Path, demand: Demand) -> Path:
         role: tuple(fingerprint(path, name=name) for name, path in files.items())
         for role, files in demand.inputs.items()
     }
-    origin = Origin(inputs, demand.models, demand.config, demand.software)
+    origin = Origin(inputs, demand.models, ("optical",), demand.config, demand.software)
     export_tile(tile, tmp_path / "out", products=demand.products, origin=origin)
     return tmp_path / "out" / "example-0"
 
@@ -90,6 +90,11 @@ def test_changed_inputs(folder: Path, demand: Demand, scene: dict[str, Path], tm
 def _flip_last(path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def test_products_of_a_model_that_the_tile_does_without_are_not_missed(folder: Path, demand: Demand) -> None:
+    asked = dataclasses.replace(demand, products=("ndvi", "binarized-optical", "binarized-full"))
+    assert judge(folder, asked).reasons == ("product added: binarized-full",)
 
 
 DAMAGES: dict[str, tuple[str, Callable[[Path], object], str]] = {

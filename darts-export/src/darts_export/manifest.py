@@ -28,6 +28,8 @@ class Origin:
     """What was read, by its role (``"scene"``, ``"dem"``, …), as it was before it was read."""
     models: Mapping[str, str] = field(default_factory=dict)
     """Name of each model → SHA-256 of its file, in the order of the ensemble."""
+    left_out: tuple[str, ...] = ()
+    """Those of `models` that the tile does without, because it lacks what they need."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The options that decide the content, as JSON has them."""
     software: Mapping[str, str] = field(default_factory=dict)
@@ -122,6 +124,7 @@ def _content_of(manifest: Manifest) -> dict[str, Any]:
         "software": dict(origin.software),
         "config": dict(origin.config),
         "models": [{"name": name, "sha256": sha256} for name, sha256 in origin.models.items()],
+        "left_out": list(origin.left_out),
         "inputs": {role: [dataclasses.asdict(file) for file in files] for role, files in origin.inputs.items()},
         "files": [dataclasses.asdict(file) for file in manifest.files],
         "summary": dict(manifest.summary),
@@ -132,6 +135,7 @@ def _manifest_of(content: Mapping[str, Any]) -> Manifest:
     origin = Origin(
         inputs={role: tuple(Fingerprint(**file) for file in files) for role, files in content["inputs"].items()},
         models={model["name"]: model["sha256"] for model in content["models"]},
+        left_out=tuple(content["left_out"]),
         config=content["config"],
         software=content["software"],
     )

@@ -103,7 +103,9 @@ def _reasons(manifest: Manifest, folder: Path, demand: Demand) -> Iterator[str]:
     yield from _model_changes(manifest.origin.models, demand.models)
     yield from config_changes(manifest.origin.config, plain_options(demand.config))
     yield from _input_changes(manifest, demand.inputs)
-    yield from (f"product added: {name}" for name in demand.products if name not in manifest.products)
+    impossible = tuple(f"-{model}" for model in manifest.origin.left_out)
+    possible = [name for name in demand.products if not name.endswith(impossible)]
+    yield from (f"product added: {name}" for name in possible if name not in manifest.products)
     yield from (f"file {damage}" for file in manifest.files if (damage := damage_of(file, folder)) is not None)
 
 

@@ -138,14 +138,16 @@ def export_outcome(tile: xr.Dataset, *, config: RunConfig, model_hashes: Mapping
     plain = tile.copy()
     plain.attrs = {name: value for name, value in tile.attrs.items() if name != _INPUTS}
     objects = find_objects(computed(tile["binarized_segmentation"].data)).count
+    members = _members_of(tile, model_hashes)
     written = export_tile(
         plain,
         config.out,
-        products=product_names(config, members=_members_of(tile, model_hashes)),
+        products=product_names(config, members=members),
         config=recorded_options(config),
         origin=Origin(
             inputs={role: tuple(Fingerprint(**file) for file in files) for role, files in noted.items()},
             models=model_hashes,
+            left_out=tuple(name for name in model_hashes if name not in members),
             config=deciding_options(config),
             software=SOFTWARE,
         ),
