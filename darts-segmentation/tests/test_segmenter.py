@@ -70,7 +70,7 @@ def tile_of(shape, seed=0):
 
 
 def test_the_public_names():
-    assert sorted(darts_segmentation.__all__) == ["Segmenter", "build_network"]
+    assert sorted(darts_segmentation.__all__) == ["Segmenter", "build_network", "convert_model"]
     assert darts_segmentation.Segmenter is Segmenter
     assert darts_segmentation.build_network is build_network
     with pytest.raises(AttributeError, match="has no attribute 'Trainer'"):

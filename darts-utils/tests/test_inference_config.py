@@ -37,6 +37,27 @@ def test_numbers_that_make_no_sense_are_refused(field, value):
         InferenceConfig(**{field: value})
 
 
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ConfigError, match="expected precision to be one of float32, bfloat16, float16, but got 'int8'"):
+        InferenceConfig(precision="int8")
+
+
+@pytest.mark.parametrize("field", ["symmetries", "compile_network"])
+def test_a_switch_is_true_or_false(field):
+    with pytest.raises(ConfigError, match=f"expected {field} to be True or False, but got 1"):
+        InferenceConfig(**{field: 1})
+
+
+@pytest.mark.parametrize(
+    ("patch_px", "on_cpu", "on_cuda"),
+    [(32, 8, 64), (128, 8, 64), (256, 4, 64), (512, 1, 16), (2048, 1, 1), (9999, 1, 1)],
+)
+def test_the_batch_suits_the_device_unless_it_is_named(patch_px, on_cpu, on_cuda):
+    assert InferenceConfig().batch_size_for(patch_px, device_type="cpu") == on_cpu
+    assert InferenceConfig().batch_size_for(patch_px, device_type="cuda") == on_cuda
+    assert InferenceConfig(batch_size=3).batch_size_for(patch_px, device_type="cuda") == 3
+
+
 def test_an_unknown_ramp_is_refused():
     with pytest.raises(ConfigError, match="expected ramp to be one of open, closed, but got 'steep'"):
         InferenceConfig(ramp="steep")

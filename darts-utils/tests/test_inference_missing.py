@@ -110,3 +110,27 @@ def test_a_network_is_tried_with_one_patch():
         check_network(Picky(), channels=2, patch_px=16, device=CPU)
     with pytest.raises(CheckpointError, match=r"patches of 8 px: .*one logit per pixel, shape \(1, 1, 8, 8\), but got"):
         check_network(torch.nn.MaxPool2d(2), channels=1, patch_px=8, device=CPU)
+
+
+def test_a_network_is_tried_in_the_precision_that_is_wanted():
+    class OnlySingle(torch.nn.Module):
+        def forward(self, images):
+            if torch.is_autocast_enabled("cpu"):
+                raise NotImplementedError("not in half")
+            return images
+
+    check_network(OnlySingle(), channels=1, patch_px=8, device=CPU)
+    with pytest.raises(
+        CheckpointError, match="does not fit patches of 8 px in bfloat16, NotImplementedError: not in half"
+    ):
+        check_network(OnlySingle(), channels=1, patch_px=8, device=CPU, precision="bfloat16")
+
+
+def test_a_network_that_gives_nan_for_zeros_is_refused():
+    network = spreading()
+    with torch.no_grad():
+        network[1].bias.fill_(float("nan"))
+    with pytest.raises(
+        CheckpointError, match="expected numbers from the network for patches of 8 px, but it gave NaN for a"
+    ):
+        check_network(network, channels=2, patch_px=8, device=CPU)

@@ -27,6 +27,7 @@ def test_the_public_names():
         "read_checkpoint",
         "require_model_inputs",
         "resolve_device",
+        "rewrite_for_inference",
         "write_checkpoint",
     ]
     for name in darts_utils.inference.__all__:

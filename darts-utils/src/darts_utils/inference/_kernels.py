@@ -79,30 +79,31 @@ def add_weighted(
 
 
 @kernel
-def write_mean(
+def finish_rows(
     first: int,
     last: int,
     mean: NDArray[np.float32],
     sums: NDArray[np.float64],
     valid: NDArray[np.bool_],
-    row_weights: NDArray[np.float64],
-    column_weights: NDArray[np.float64],
+    row_shares: NDArray[np.float64],
+    column_shares: NDArray[np.float64],
 ) -> None:
-    """Divide sums by the sum of the weights; NaN where not valid.
+    """Turn sums into means, NaN where not valid, and set the sums to 0.
 
     Args:
         first: First row.
         last: Row after the last one.
         mean: ``(H, W)`` float32 to write to.
-        sums: ``(H, W)`` float64.
+        sums: ``(H, W)`` float64: what is read, and 0 afterwards.
         valid: ``(H, W)`` bool.
-        row_weights: ``(H,)`` float64: sums of the weights of all windows, above 0.
-        column_weights: ``(W,)`` float64: the same along the columns.
+        row_shares: ``(H,)`` float64: 1 by the sum of the weights of all windows down the rows.
+        column_shares: ``(W,)`` float64: the same along the columns.
     """
-    missing = np.float32(np.nan)
+    missing, most = np.float32(np.nan), np.float32(1)
     for y in range(first, last):
-        target, source, seen, weight = mean[y], sums[y], valid[y], row_weights[y]
+        target, source, seen, share = mean[y], sums[y], valid[y], row_shares[y]
         for x in range(target.size):
-            quotient = np.float32(source[x] / (weight * column_weights[x]))
-            quotient = np.float32(1) if quotient > np.float32(1) else quotient  # rounding may reach beyond
-            target[x] = quotient if seen[x] else missing
+            value = np.float32(source[x] * share * column_shares[x])
+            value = most if value > most else value  # rounding may reach beyond
+            target[x] = value if seen[x] else missing
+            source[x] = 0.0

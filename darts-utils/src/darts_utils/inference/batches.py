@@ -17,25 +17,25 @@ class Job:
     """The tile."""
     window: PatchWindow
     """Where the patch is."""
+    is_first: bool
+    """Whether it is the tile's first one."""
     is_last: bool
     """Whether it is the tile's last one."""
 
 
 def jobs_of(canvases: Sequence[Canvas]) -> Iterator[Job]:
-    """Yield the windows of all tiles; each tile is opened with its first one, so those that wait stay as they are.
+    """Yield the windows of all tiles, tile by tile.
 
     Args:
         canvases: The tiles.
     """
     for index, canvas in enumerate(canvases):
         windows = canvas.windows()
-        window = next(windows, None)
-        if window is not None:
-            canvas.open()
+        window, is_first = next(windows, None), True
         while window is not None:
             following = next(windows, None)
-            yield Job(index, canvas, window, is_last=following is None)
-            window = following
+            yield Job(index, canvas, window, is_first=is_first, is_last=following is None)
+            window, is_first = following, False
 
 
 def grouped(jobs: Iterable[Job], *, size: int) -> Iterator[list[Job]]:

@@ -9,8 +9,7 @@ along its row.
 import numpy as np
 from numpy.typing import NDArray
 
-from darts_utils.inference._kernels import add_weighted, write_mean
-from darts_utils.kernels import over_rows
+from darts_utils.inference._kernels import add_weighted, finish_rows
 
 
 class RowBand:
@@ -32,8 +31,8 @@ class RowBand:
         height_px: int,
     ) -> None:
         self._valid = valid
-        self._row_weights = row_weights
-        self._column_weights = column_weights
+        self._row_shares = 1 / row_weights
+        self._column_shares = 1 / column_weights
         self._top = 0
         # Double precision: with a large overlap thousands of patches meet in a pixel.
         self._sums = np.zeros((min(height_px, valid.shape[0]), valid.shape[1]))
@@ -70,17 +69,18 @@ class RowBand:
         final = min(row - self._top, len(self._sums))
         if final > 0:
             rows = slice(self._top, self._top + final)
-            over_rows(
-                write_mean,
+            finish_rows(
+                0,
                 final,
                 self._mean[rows],
                 self._sums,
                 self._valid[rows],
-                self._row_weights[rows],
-                self._column_weights,
+                self._row_shares[rows],
+                self._column_shares,
             )
             self._mean[rows.stop : row] = np.nan  # no window came near: no pixel is valid
             kept = len(self._sums) - final
             self._sums[:kept] = self._sums[final:]
-            self._sums[kept:] = 0
+            self._sums[max(kept, final) :] = 0
+            self._sums[kept:final] = 0
             self._top = row

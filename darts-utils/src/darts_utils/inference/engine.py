@@ -112,7 +112,7 @@ def _run(lanes: Sequence[Lane], batches: Iterable[list[Job]]) -> dict[int, NDArr
             blended.append(helper.submit(_blend, lane, jobs, finished))
 
         for lane, jobs in zip(cycle(lanes), batches, strict=False):
-            loaded.append((lane, jobs, helper.submit(lane.load, jobs)))
+            loaded.append((lane, jobs, helper.submit(_load, lane, jobs)))
             if len(loaded) == len(lanes):
                 send_the_oldest()
             while blended and blended[0].done():
@@ -189,6 +189,14 @@ def _lanes(
         )
         for _ in range(2)
     ]
+
+
+def _load(lane: Lane, jobs: Sequence[Job]) -> None:
+    """Fill a lane; a tile is opened with its first patch, those that wait their turn stay as they are."""
+    for job in jobs:
+        if job.is_first:
+            job.canvas.open()
+    lane.load(jobs)
 
 
 def _blend(lane: Lane, jobs: Sequence[Job], finished: dict[int, NDArray[np.float32]]) -> None:
