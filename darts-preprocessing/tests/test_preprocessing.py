@@ -15,7 +15,8 @@ from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
 PLANET = synthetic_scene(21, shape=(64, 80), clouds=False, swath_edge=False)
 SENTINEL = synthetic_scene(22, shape=(48, 40), resolution_m=10.0, sensor="sentinel2", clouds=False, swath_edge=False)
 MASKS = {"valid_data_mask", "quality_data_mask"}
-ALL = {*FEATURES} - {"dem"}
+ON_REQUEST = ("dem", "hillshade", "aspect", "curvature", "terrain_ruggedness", "vector_ruggedness", "dissection")
+ALL = {*FEATURES} - {*ON_REQUEST}
 
 
 @pytest.mark.parametrize("scene", [PLANET, SENTINEL], ids=["planetscope", "sentinel2"])
@@ -30,8 +31,26 @@ def test_contract(scene):
 
 def test_features_are_known_by_what_they_are_made_from():
     assert OPTICAL_FEATURES == ("ndvi",)
-    assert DEM_FEATURES == ("relative_elevation", "slope", "dem")
+    assert ("relative_elevation", "slope", *ON_REQUEST) == DEM_FEATURES
     assert (*OPTICAL_FEATURES, *DEM_FEATURES, *TCVIS_BANDS) == FEATURES
+
+
+def test_every_feature_can_be_asked_for():
+    verb = functools.partial(preprocess, dem=SENTINEL.dem, features=[*ON_REQUEST, "gndvi", "bai", "no_feature"])
+    tile = assert_verb_contract(verb, SENTINEL.tile, adds=MASKS | {*ON_REQUEST, "gndvi", "bai"}, changes=OPTICAL_BANDS)
+    for name in ("dem", "hillshade", "curvature", "terrain_ruggedness", "vector_ruggedness"):
+        assert tile[name].attrs["missing_percent"] == 0
+    assert tile.hillshade.attrs["sun_azimuth_deg"] == SENTINEL.tile.attrs["sun_azimuth_deg"]
+
+
+def test_a_hillshade_without_a_sun_gives_one_warning():
+    dark = SENTINEL.tile.drop_attrs(deep=False).assign_attrs(
+        {k: v for k, v in SENTINEL.tile.attrs.items() if "sun" not in k}
+    )
+    with pytest.warns(DartsWarning, match="takes azimuth 225° and elevation 25°") as caught:
+        tile = preprocess(dark, dem=SENTINEL.dem, features=["hillshade"])
+    assert len(caught) == 1
+    assert tile.hillshade.attrs["sun_elevation_deg"] == 25.0
 
 
 def test_without_auxiliary_data_their_features_are_absent():
@@ -61,10 +80,10 @@ def test_auxiliary_data_of_the_wrong_kind_are_refused():
 
 
 def test_the_border_is_as_good_as_the_middle():
-    whole = preprocess(PLANET.tile, dem=PLANET.dem, tcvis=PLANET.tcvis)
+    whole = preprocess(PLANET.tile, dem=PLANET.dem, tcvis=PLANET.tcvis, features=FEATURES)
     window = dict(y=slice(10, 40), x=slice(30, 80))
-    part = preprocess(PLANET.tile.isel(window), dem=PLANET.dem, tcvis=PLANET.tcvis)
-    for name in ALL:
+    part = preprocess(PLANET.tile.isel(window), dem=PLANET.dem, tcvis=PLANET.tcvis, features=FEATURES)
+    for name in {*FEATURES} - {"dem", "aspect", "dissection"}:
         np.testing.assert_allclose(
             part[name].values, whole[name].isel(window).values, rtol=1e-5, atol=1e-5, err_msg=name
         )

@@ -4,9 +4,16 @@ import darts_preprocessing.loading
 
 def test_public_names():
     verbs = {
+        "calculate_aspect",
+        "calculate_curvature",
+        "calculate_dissection",
+        "calculate_hillshade",
+        "calculate_index",
         "calculate_ndvi",
         "calculate_relative_elevation",
         "calculate_slope",
+        "calculate_terrain_ruggedness",
+        "calculate_vector_ruggedness",
         "derive_masks",
         "harmonize_reflectance",
     }
@@ -16,6 +23,7 @@ def test_public_names():
         "FEATURES",
         "PreprocessingConfig",
         "align",
+        "index_names",
         "load_auxiliary",
     }
     loaders = {"arcticdem", "geotiff", "planet_scene", "safe", "scene", "sentinel2_scene", "tcvis"}

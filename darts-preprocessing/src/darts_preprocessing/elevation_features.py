@@ -1,37 +1,74 @@
-"""Features of an elevation model on the grid of a tile: aligned with a margin, derived, cropped, and their gaps counted."""
+"""Features of an elevation model on the grid of a tile: aligned with a margin, derived for the tile alone, gaps counted."""
 
 import math
 from collections.abc import Collection
+from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from darts_preprocessing.alignment import align
+from darts_preprocessing.config import PreprocessingConfig
 from darts_preprocessing.decoding import decoded
+from darts_preprocessing.elevation import ElevationFeature, FeatureVariable
+from darts_preprocessing.exposure import aspect, hillshade
 from darts_preprocessing.heights import implausible_heights
-from darts_preprocessing.relative_elevation import (
-    calculate_relative_elevation,
-    footprint_of,
-    looks_at_gaps,
-    reach_px,
-)
-from darts_preprocessing.terrain import calculate_slope
+from darts_preprocessing.relative_elevation import radius_px, relative_elevation
+from darts_preprocessing.ruggedness import dissection, terrain_ruggedness, vector_ruggedness, window_px
+from darts_preprocessing.terrain import curvature, slope
 from darts_utils.device import array_namespace, computed
 from darts_utils.errors import TileContractError
 from darts_utils.grids import tile_id
 from darts_utils.tiles import DIMS
 
+_RECIPES: dict[str, ElevationFeature] = {
+    "slope": slope,
+    "aspect": aspect,
+    "curvature": curvature,
+    "terrain_ruggedness": terrain_ruggedness,
+    "vector_ruggedness": vector_ruggedness,
+    "dissection": dissection,
+}
+"""Name → feature, for those without options of their own."""
+_UNDEFINED_WHERE_FLAT = ("aspect", "dissection")
+"""NaN of these does not always mean that the elevation model has a gap."""
+
 
 class Features(NamedTuple):
     """Variables for a tile, and what should be said about them."""
 
-    variables: dict[str, tuple[tuple[str, str], Any, dict[str, Any]]]
+    variables: dict[str, FeatureVariable]
     """Name → dims, values and attributes."""
     warnings: list[str]
     """Where the source falls short, in words."""
+
+
+def reach_px(features: Collection[str], *, outer_radius_m: float, resolution_m: float) -> int:
+    """How far features of an elevation model look beyond a pixel.
+
+    Args:
+        features: Names of features; those of something else do not matter.
+        outer_radius_m: Radius of the surroundings in ``relative_elevation``.
+        resolution_m: Edge of a pixel.
+
+    Returns:
+        Pixels on each side, at least one.
+
+    Examples:
+        >>> reach_px(["slope"], outer_radius_m=100, resolution_m=3.0)
+        1
+        >>> reach_px(["slope", "relative_elevation"], outer_radius_m=100, resolution_m=3.0)
+        34
+    """
+    reaches = [1]
+    if "relative_elevation" in features:
+        reaches.append(radius_px(outer_radius_m, resolution_m=resolution_m))
+    if "vector_ruggedness" in features:
+        reaches.append(window_px(PreprocessingConfig.vector_ruggedness_radius_m, resolution_m=resolution_m) + 1)
+    if "dissection" in features:
+        reaches.append(window_px(PreprocessingConfig.dissection_radius_m, resolution_m=resolution_m))
+    return max(reaches)
 
 
 def elevation_features(
@@ -41,15 +78,17 @@ def elevation_features(
     wanted: Collection[str],
     outer_radius_m: float,
     inner_radius_m: float,
+    sun_deg: tuple[float, float] = (PreprocessingConfig.sun_azimuth_deg, PreprocessingConfig.sun_elevation_deg),
 ) -> Features:
     """Make features of an elevation model.
 
     Args:
         dem: Elevation in its own CRS and grid.
         grid: Grid of the tile, in metres.
-        wanted: Some of ``dem``, ``slope`` and ``relative_elevation``.
+        wanted: Names of features of an elevation model, or ``dem``.
         outer_radius_m: Radius of the surroundings in ``relative_elevation``.
         inner_radius_m: Inner radius of the same.
+        sun_deg: Azimuth and elevation of the sun in ``hillshade``.
 
     Returns:
         The features; ``missing_percent`` in the attributes of each is its share of NaN, ``partial_percent`` in those of
@@ -63,27 +102,25 @@ def elevation_features(
     if wrong is not None:
         raise TileContractError(f"the elevation model {tile_id(dem)!r} {wrong}")
     step_m = float(grid.affine.a)
-    margin_px = reach_px(outer_radius_m, resolution_m=step_m)
-    made = align(dem, grid=grid.pad(margin_px))
-    if "relative_elevation" in wanted:
-        made = calculate_relative_elevation(made, outer_radius_m=outer_radius_m, inner_radius_m=inner_radius_m)
-    if "slope" in wanted:
-        made = calculate_slope(made)
-    height, width = grid.shape
-    core = slice(margin_px, margin_px + height), slice(margin_px, margin_px + width)
-    known = array_namespace(made["dem"].data).isfinite(made["dem"].data)
-    cropped = {name: made[name].data[core] for name in map(str, made.data_vars) if name in wanted}
-    missing = {name: _percent(array_namespace(values).isnan(values)) for name, values in cropped.items()}
-    attrs = {name: {**made[name].attrs, "missing_percent": missing[name]} for name in cropped}
-    partial_percent = 0.0
-    if "relative_elevation" in cropped:
-        footprint = footprint_of(outer_radius_m, inner_radius_m, resolution_m=step_m)
-        partial_percent = _percent((looks_at_gaps(known, footprint) & known)[core])
-        attrs["relative_elevation"]["partial_percent"] = partial_percent
-    return Features(
-        {name: (DIMS, values, attrs[name]) for name, values in cropped.items()},
-        _notices(_percent(~known[core]), missing, partial_percent, radius_m=outer_radius_m),
-    )
+    margin_px = reach_px(wanted, outer_radius_m=outer_radius_m, resolution_m=step_m)
+    aligned = align(dem, grid=grid.pad(margin_px))["dem"]
+    core = aligned.data[margin_px : margin_px + grid.shape[0], margin_px : margin_px + grid.shape[1]]
+    recipes: dict[str, ElevationFeature] = {
+        "relative_elevation": partial(relative_elevation, outer_radius_m=outer_radius_m, inner_radius_m=inner_radius_m),
+        "hillshade": partial(hillshade, sun_deg=sun_deg),
+        **_RECIPES,
+    }
+    made = {
+        name: recipe(aligned.data, grid=grid, margin_px=margin_px) for name, recipe in recipes.items() if name in wanted
+    }
+    if "dem" in wanted:
+        made["dem"] = DIMS, core.copy(), dict(aligned.attrs)
+    missing = {}
+    for name, (_, values, attrs) in made.items():
+        missing[name] = attrs["missing_percent"] = _unknown_percent(values)
+    partial_percent = made["relative_elevation"][2]["partial_percent"] if "relative_elevation" in made else 0.0
+    told = {name: share for name, share in missing.items() if name not in _UNDEFINED_WHERE_FLAT}
+    return Features(made, _notices(_unknown_percent(core), told, partial_percent, radius_m=outer_radius_m))
 
 
 def _notices(gap_percent: float, missing: dict[str, float], partial_percent: float, *, radius_m: float) -> list[str]:
@@ -102,5 +139,5 @@ def _notices(gap_percent: float, missing: dict[str, float], partial_percent: flo
     return notices
 
 
-def _percent(mask: NDArray[np.bool_]) -> float:
-    return round(100.0 * float(mask.mean()), 4)
+def _unknown_percent(values: Any) -> float:
+    return round(100.0 * float(array_namespace(values).isnan(values).mean()), 4)

@@ -4,19 +4,11 @@ from typing import Any
 
 import xarray as xr
 
+from darts_preprocessing.optical_kernels import data_rows, over_pixels, scl_rows, udm_rows
 from darts_utils.batching import batched
 from darts_utils.device import array_namespace, computed
 from darts_utils.tiles import require_variables, variable
 from darts_utils.variables import OPTICAL_BANDS
-
-_UDM2_BAD_BITS = 0b111110
-"""Snow, shadow, light haze, heavy haze, cloud (bands 2 to 6); bit 0 is "clear". Confidence is never read."""
-_UDM1_BLACKFILL = 0b0000001
-_UDM1_SUSPECT = 0b1111110
-_SCL_LARGEST = 11
-"""0 is "no data", and codes above this one are none."""
-_SCL_GOOD = (2, 4, 5, 6, 7)
-"""Dark area, vegetation, bare, water, unclassified; the others are saturation, shadow, clouds, cirrus and snow."""
 
 HARMONIZED_ATTRS = {"ancillary_variables": "valid_data_mask"}
 """Attribute (CF) of a band whose zeros may be reflectances: where it holds data is said by ``valid_data_mask`` alone."""
@@ -53,15 +45,12 @@ def derive_masks(tile: xr.Dataset) -> xr.Dataset:
     if "planet_udm2" in tile or "planet_udm1" in tile:
         names = ("planet_udm2", "planet_udm1")
         require_variables(tile, names, consumer="derive_masks", hint="load both from the scene's *_udm2.tif")
-        udm2, udm1 = (computed(tile[name].data) for name in names)
-        valid &= (udm1 & _UDM1_BLACKFILL) == 0
-        quality = valid & ((udm1 & _UDM1_SUSPECT) == 0) & ((udm2 & _UDM2_BAD_BITS) == 0)
+        quality = array_namespace(valid).empty_like(valid)
+        over_pixels(udm_rows, valid.shape, *(computed(tile[name].data) for name in names), valid, quality)
         source = "planet_udm2"
     elif "s2_scl" in tile:
-        scl = computed(tile["s2_scl"].data)
-        xp = array_namespace(scl)
-        valid &= (scl > 0) & (scl <= _SCL_LARGEST)
-        quality = valid & xp.isin(scl, xp.asarray(_SCL_GOOD, dtype=scl.dtype))
+        quality = array_namespace(valid).empty_like(valid)
+        over_pixels(scl_rows, valid.shape, computed(tile["s2_scl"].data), valid, quality)
         source = "s2_scl"
     else:
         quality, source = valid.copy(), "none"
@@ -81,7 +70,7 @@ def _with_data(tile: xr.Dataset) -> Any:
         hint = "keep the mask of harmonised bands, whose zeros may be reflectances, or start from the raw tile"
         require_variables(tile, ["valid_data_mask"], consumer="derive_masks", hint=hint)
         return computed(tile["valid_data_mask"].data).copy()
-    valid = computed(tile[OPTICAL_BANDS[0]].data) != 0
-    for name in OPTICAL_BANDS[1:]:
-        valid &= computed(tile[name].data) != 0
+    bands = [computed(tile[name].data) for name in OPTICAL_BANDS]
+    valid = array_namespace(*bands).empty(bands[0].shape, "bool")
+    over_pixels(data_rows, valid.shape, *bands, valid)
     return valid

@@ -7,10 +7,11 @@ import xarray as xr
 
 from darts_preprocessing.config import PreprocessingConfig
 from darts_preprocessing.elevation_features import elevation_features
+from darts_preprocessing.exposure import sun_angles_deg
 from darts_preprocessing.masks import derive_masks
 from darts_preprocessing.reflectance import harmonize_reflectance
 from darts_preprocessing.relative_elevation import check_radii
-from darts_preprocessing.spectral_indices import calculate_ndvi
+from darts_preprocessing.spectral_indices import calculate_index, calculate_ndvi, is_index
 from darts_preprocessing.trend_features import trend_features
 from darts_utils.batching import batched
 from darts_utils.errors import DartsWarning, MissingVariableError
@@ -18,13 +19,21 @@ from darts_utils.grids import geobox_of, resolution_m, tile_id
 from darts_utils.tiles import DIMS, check_tile, require_variables
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS, VARIABLES
 
-FEATURES = ("ndvi", "relative_elevation", "slope", "dem", *TCVIS_BANDS)
-"""Every feature that `preprocess` can make."""
+_ON_REQUEST = (
+    "dem",
+    "hillshade",
+    "aspect",
+    "curvature",
+    "terrain_ruggedness",
+    "vector_ruggedness",
+    "dissection",
+)
+FEATURES = ("ndvi", "relative_elevation", "slope", *_ON_REQUEST, *TCVIS_BANDS)
+"""Every feature that `preprocess` can make, beside the spectral indices of `index_names`."""
 OPTICAL_FEATURES = tuple(name for name in FEATURES if VARIABLES[name].origin == "optical")
-"""Features of the optical bands alone."""
+"""Features of the optical bands alone, without further spectral indices."""
 DEM_FEATURES = tuple(name for name in FEATURES if VARIABLES[name].origin == "dem")
 """Features of an elevation model."""
-_ON_REQUEST = ("dem",)
 
 
 def preprocess(
@@ -47,9 +56,9 @@ def preprocess(
             the tile on every side, so that the border is as good as the middle.
         tcvis: Trends in their own CRS and grid: ``tc_brightness``, ``tc_greenness``, ``tc_wetness`` uint8.
         features: Names of the features to make, others are not computed; names that are no features (bands, masks) are
-            fine, so a model's ``required_variables`` can be given as it is. None: ``ndvi`` and all that `dem` and
-            `tcvis` allow, without ``dem`` itself. A feature that the tile has already is made anew where its source is
-            given, and kept where it is not.
+            fine, so a model's ``required_variables`` can be given as it is; a spectral index has its lower-case name
+            (``gndvi``). None: ``ndvi``, ``relative_elevation``, ``slope`` and the trends, as far as `dem` and `tcvis` allow. A
+            feature that the tile has already is made anew where its source is given, and kept where it is not.
         tpi_outer_radius_m: Radius of the surroundings in ``relative_elevation``.
         tpi_inner_radius_m: Inner radius of the same; 0 is a disc.
 
@@ -68,10 +77,11 @@ def preprocess(
 
     Warns:
         DartsWarning: The elevation model covers only a part of the tile or of its surroundings; the trends have gaps; the
-            tile has no sensor mask.
+            tile has no sensor mask; a hillshade is made for a scene that does not say where the sun was.
 
     Notes:
-        Elevation and trends are warped cubically onto the tile's grid widened by the radius, derived, then cropped.
+        Elevation is warped cubically onto the tile's grid, widened by as much as the features look beyond a pixel; they are
+        derived for the tile alone. Beside inputs and results, little more than those heights is in memory.
     """
     check_tile(tile, requires=OPTICAL_BANDS)
     resolution_m(tile)  # raises where the tile is not projected in metres
@@ -84,13 +94,17 @@ def preprocess(
     tile = harmonize_reflectance(tile)
     if "ndvi" in wanted:
         tile = calculate_ndvi(tile)
+    for name in sorted(wanted - set(FEATURES)):
+        tile = calculate_index(tile, name)
     if dem is not None and wanted & set(DEM_FEATURES):
+        sun_deg = {"sun_deg": sun_angles_deg(tile)} if "hillshade" in wanted else {}
         made = elevation_features(
             dem,
             grid=geobox_of(tile),
             wanted=wanted,
             outer_radius_m=tpi_outer_radius_m,
             inner_radius_m=tpi_inner_radius_m,
+            **sun_deg,
         )
         tile = tile.assign(made.variables)
         for notice in made.warnings:
@@ -117,7 +131,10 @@ def _wanted(
         (dem, DEM_FEATURES, ("dem",), "dem"),
         (tcvis, TCVIS_BANDS, TCVIS_BANDS, "tcvis"),
     )
-    wanted = set(OPTICAL_FEATURES) if features is None else set(features) & set(OPTICAL_FEATURES)
+    wanted = set(OPTICAL_FEATURES)
+    if features is not None:
+        indices = {name for name in set(features) - set(VARIABLES) if is_index(name)}
+        wanted = set(features) & wanted | indices
     for given, names, needs, option in groups:
         asked = [name for name in names if features is not None and name in features]
         if given is None:

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from darts_preprocessing.masks import HARMONIZED_ATTRS, derive_masks
+from darts_preprocessing.optical_kernels import over_pixels, scale_rows
 from darts_utils.batching import batched
 from darts_utils.device import array_namespace, computed
 from darts_utils.errors import TileContractError
@@ -13,8 +14,6 @@ from darts_utils.variables import OPTICAL_BANDS
 
 REFLECTANCE_UNIT = 10_000
 """Stored value of a reflectance of 1."""
-
-_LARGEST = np.iinfo("uint16").max
 
 
 def harmonize_reflectance(tile: xr.Dataset) -> xr.Dataset:
@@ -57,12 +56,9 @@ def _harmonized(
             f"reflectance_offset), but has no {error}: load it with darts_preprocessing.loading or set them"
         ) from error
     counts = computed(band.data)
-    xp = array_namespace(counts)
-    if scale * REFLECTANCE_UNIT == 1 and offset == 0:
-        values = xp.where(valid, counts, xp.uint16(0))
-    else:
-        # float64 keeps every DN exact, and what is exactly between two counts is rounded to even as everywhere in NumPy
-        scaled = counts.astype("float64") * (scale * REFLECTANCE_UNIT) + offset * REFLECTANCE_UNIT
-        values = xp.where(valid, xp.clip(xp.rint(scaled), 0, _LARGEST), 0).astype("uint16")
+    # float64 keeps every DN exact, and what is exactly between two counts is rounded to even as everywhere in NumPy
+    values = array_namespace(counts).empty(counts.shape, "uint16")
+    options = scale * REFLECTANCE_UNIT, offset * REFLECTANCE_UNIT
+    over_pixels(scale_rows, counts.shape, counts, valid, *options, values)
     attrs = {"reflectance_scale": 1 / REFLECTANCE_UNIT, "reflectance_offset": 0.0, **HARMONIZED_ATTRS}
     return variable(name, values, source=str(band.attrs.get("source", "unknown")), **attrs)

@@ -1,19 +1,29 @@
 """Height above the mean of the surroundings (topographic position)."""
 
 import math
+from typing import Any
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
 from darts_preprocessing.config import PreprocessingConfig
+from darts_preprocessing.disc_kernels import minus_mean_around
+from darts_preprocessing.elevation import FeatureVariable, elevation_of
 from darts_utils.batching import batched
-from darts_utils.device import array_namespace, computed, scipy_namespace
-from darts_utils.grids import resolution_m
-from darts_utils.tiles import require_variables, variable
+from darts_utils.tiles import variable
 
 _ROUNDING_PX = 1e-6
 """A radius this little above a whole number of pixels is that number: the pixel size has rounding errors."""
+
+
+def check_radius(radius_m: float) -> None:
+    """Raise if a radius makes no sense.
+
+    Raises:
+        ValueError: It is negative or not finite.
+    """
+    if not (math.isfinite(radius_m) and radius_m >= 0):
+        raise ValueError(f"expected a radius of at least 0 m, but got {radius_m}")
 
 
 def check_radii(*, outer_radius_m: float, inner_radius_m: float) -> None:
@@ -22,9 +32,8 @@ def check_radii(*, outer_radius_m: float, inner_radius_m: float) -> None:
     Raises:
         ValueError: A radius is negative or not finite, or the inner one is not smaller than the outer one.
     """
-    for radius_m in (outer_radius_m, inner_radius_m):
-        if not (math.isfinite(radius_m) and radius_m >= 0):
-            raise ValueError(f"expected a radius of at least 0 m, but got {radius_m}")
+    check_radius(outer_radius_m)
+    check_radius(inner_radius_m)
     if inner_radius_m >= outer_radius_m and inner_radius_m > 0:
         raise ValueError(
             f"expected an inner radius below the outer one, but got {inner_radius_m:g} m and {outer_radius_m:g} m"
@@ -39,38 +48,6 @@ def radius_px(radius_m: float, *, resolution_m: float) -> int:
         (34, 10)
     """
     return math.ceil(radius_m / resolution_m - _ROUNDING_PX)
-
-
-def reach_px(outer_radius_m: float, *, resolution_m: float) -> int:
-    """How far features of an elevation model look beyond a pixel: the radius, and one more for the slope."""
-    return radius_px(outer_radius_m, resolution_m=resolution_m) + 1
-
-
-def neighbourhood(*, outer_px: int, inner_px: int = 0) -> NDArray[np.float64]:
-    """Footprint of a disc (``inner_px`` 0, centre included) or an annulus, as 0 and 1.
-
-    A pixel belongs to it if ``inner² ≤ dx² + dy² ≤ outer²``.
-
-    Raises:
-        ValueError: The inner radius is not smaller than the outer one.
-
-    Examples:
-        >>> neighbourhood(outer_px=1)
-        array([[0., 1., 0.],
-               [1., 1., 1.],
-               [0., 1., 0.]])
-    """
-    if not (0 <= inner_px < outer_px or inner_px == outer_px == 0):
-        raise ValueError(f"expected an inner radius below the outer one, but got {inner_px} px and {outer_px} px")
-    offsets = np.arange(-outer_px, outer_px + 1)
-    squared = offsets[:, None] ** 2 + offsets[None, :] ** 2
-    return ((squared <= outer_px**2) & (squared >= inner_px**2)).astype("float64")
-
-
-def footprint_of(outer_radius_m: float, inner_radius_m: float, *, resolution_m: float) -> NDArray[np.float64]:
-    """Footprint of the neighbourhood between two radii in metres, see `neighbourhood`."""
-    outer_px, inner_px = (radius_px(radius, resolution_m=resolution_m) for radius in (outer_radius_m, inner_radius_m))
-    return neighbourhood(outer_px=outer_px, inner_px=inner_px)
 
 
 def calculate_relative_elevation(
@@ -93,48 +70,40 @@ def calculate_relative_elevation(
     Raises:
         MissingVariableError: The tile has no ``dem``.
         ValueError: A radius is negative or not finite, or the inner one is not smaller than the outer one.
-        TileContractError: The tile's CRS is not projected in metres, or its pixels are not square.
+        TileContractError: The heights are no metres on Earth; the tile's CRS is not projected in metres, or its pixels are
+            not square.
 
     Notes:
-        The two sums (heights, counts) are FFT convolutions in float64 of heights minus their mean; the error is far
-        below 1e-5 of the relief.
+        A pixel belongs to the surroundings if ``inner² ≤ dx² + dy² ≤ outer²``. Means are exact (whole numbers of 2⁻²⁰ m), so the
+        result is the same in every window that holds the surroundings, and does not depend on the number of threads. The
+        radius may exceed the tile: then all of the tile is around every pixel. Time grows with the radius, not its square.
+        Runs on NumPy and CuPy; dask arrays are computed.
 
     References:
         Weiss 2001, Topographic position and landforms analysis, ESRI user conference.
     """
-    require_variables(tile, ["dem"], consumer="calculate_relative_elevation", hint="align an elevation model first")
     check_radii(outer_radius_m=outer_radius_m, inner_radius_m=inner_radius_m)
-    footprint = footprint_of(outer_radius_m, inner_radius_m, resolution_m=resolution_m(tile))
-    values = relative_to_mean(computed(tile["dem"].data), footprint)
-    source = f"dem, mean within {outer_radius_m:g} m" + (f" beyond {inner_radius_m:g} m" if inner_radius_m else "")
-    return tile.assign(relative_elevation=variable("relative_elevation", values, source=source))
+    heights, grid = elevation_of(tile, consumer="calculate_relative_elevation")
+    made = relative_elevation(heights, grid=grid, outer_radius_m=outer_radius_m, inner_radius_m=inner_radius_m)
+    return tile.assign(relative_elevation=made)
 
 
 calculate_relative_elevation_batched = batched(calculate_relative_elevation)
 
 
-def relative_to_mean(dem: NDArray[np.float32], footprint: NDArray[np.float64]) -> NDArray[np.float32]:
-    """``(y, x)`` heights minus the mean of the finite heights under the footprint, float32."""
-    xp = array_namespace(dem)
-    signal = scipy_namespace("signal", dem)
-    finite = xp.isfinite(dem)
-    if not bool(finite.any()):
-        return xp.full(dem.shape, xp.float32("nan"), dtype="float32")  # type: ignore[no-any-return]
-    heights = xp.where(finite, dem, xp.float32(0)).astype("float64")
-    heights -= heights.sum() / finite.sum()
-    heights[~finite] = 0.0
-    kernel = xp.asarray(footprint)
-    sums = signal.fftconvolve(heights, kernel, mode="same")
-    counts = xp.rint(signal.fftconvolve(finite.astype("float64"), kernel, mode="same"))
-    known = finite & (counts > 0)
-    return xp.where(known, heights - sums / xp.maximum(counts, 1), xp.nan).astype("float32")  # type: ignore[no-any-return]
+def relative_elevation(
+    heights: Any, *, grid: GeoBox, outer_radius_m: float, inner_radius_m: float, margin_px: int = 0
+) -> FeatureVariable:
+    """`ElevationFeature` of `calculate_relative_elevation`.
 
-
-def looks_at_gaps(known: NDArray[np.bool_], footprint: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """``(y, x)`` True where a pixel under the footprint is not known; pixels beyond the array count as known."""
-    if bool(known.all()):
-        return known & False
-    xp = array_namespace(known)
-    signal = scipy_namespace("signal", known)
-    gaps = signal.fftconvolve((~known).astype("float64"), xp.asarray(footprint), mode="same")
-    return gaps > 0.5  # type: ignore[no-any-return]
+    ``partial_percent`` in its attributes is the share of values whose surroundings are not known as a whole.
+    """
+    outer_px, inner_px = (
+        radius_px(each, resolution_m=float(grid.affine.a)) for each in (outer_radius_m, inner_radius_m)
+    )
+    if inner_px >= outer_px and inner_px > 0:
+        raise ValueError(f"expected an inner radius below the outer one, but got {inner_px} px and {outer_px} px")
+    values, partial = minus_mean_around(heights, outer_px=outer_px, inner_px=inner_px, margin_px=margin_px)
+    source = f"dem, mean within {outer_radius_m:g} m" + (f" beyond {inner_radius_m:g} m" if inner_radius_m else "")
+    percent = round(100.0 * partial / values.size, 4)
+    return variable("relative_elevation", values, source=source, partial_percent=percent)

@@ -4,11 +4,15 @@ Checks (`darts_utils.tiles`), NetCDF encodings (`darts_utils.encoding`), test ti
 reference page on the tile contract are derived from this table; nothing else in the workspace repeats it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import importlib.metadata
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Literal
+
+VARIABLES_GROUP = "darts.variables"
+"""Entry-point group of packages that make variables beside those of the table: a function from a name to its row, or None."""
 
 Origin = Literal["sensor", "optical", "dem", "tcvis", "model"]
 """What a variable is made from: the scene's files, its bands, elevation, trends, or what the models say."""
@@ -50,6 +54,9 @@ class Variable:
 class VariableRegistry(Mapping[str, Variable]):
     """An immutable table of variables.
 
+    It also knows variables that are not listed: ``<name>-<model>`` of rows with `per_model`, and those that installed packages
+    announce in the entry-point group `VARIABLES_GROUP` (the spectral indices of darts-preprocessing, such as ``gndvi``).
+
     Args:
         variables: The rows. Names must be unique.
 
@@ -63,10 +70,10 @@ class VariableRegistry(Mapping[str, Variable]):
         'float32'
         >>> VARIABLES["binarized_above-30"].dtype
         'uint8'
-        >>> "ndmi" in VARIABLES
+        >>> "moisture" in VARIABLES
         False
-        >>> more = VARIABLES.with_variables(Variable("ndmi", "float32", "preprocessing", "optical", "moisture index", "1"))
-        >>> "ndmi" in more, "ndmi" in VARIABLES
+        >>> more = VARIABLES.with_variables(Variable("moisture", "float32", "preprocessing", "optical", "soil moisture", "1"))
+        >>> "moisture" in more, "moisture" in VARIABLES
         (True, False)
     """
 
@@ -87,7 +94,10 @@ class VariableRegistry(Mapping[str, Variable]):
         row = self._rows.get(base)
         if row is not None and suffix and (row.per_model or (row.per_threshold and _is_percent(suffix))):
             return row
-        raise KeyError(name)
+        announced = _announced(name)
+        if announced is None:
+            raise KeyError(name)
+        return announced
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
@@ -106,6 +116,23 @@ class VariableRegistry(Mapping[str, Variable]):
 
 def _is_percent(text: str) -> bool:
     return text.replace(".", "", 1).isdecimal() and float(text) <= 100
+
+
+@cache
+def _announced(name: str) -> Variable | None:
+    """Row of a variable that an installed package knows, of which there may be too many for the table."""
+    if not name.isidentifier():
+        return None
+    for lookup in _lookups():
+        row: Variable | None = lookup(name)
+        if row is not None:
+            return row
+    return None
+
+
+@cache
+def _lookups() -> tuple[Callable[[str], Variable | None], ...]:
+    return tuple(entry.load() for entry in importlib.metadata.entry_points(group=VARIABLES_GROUP))
 
 
 OPTICAL_BANDS = ("blue", "green", "red", "nir")
@@ -151,7 +178,10 @@ VARIABLES = VariableRegistry(
             valid_min=0,
             valid_max=360,
         ),
-        _terrain("curvature", long_name="terrain curvature", units="m-1"),
+        _terrain("curvature", long_name="terrain curvature, positive where convex", units="m-1"),
+        _terrain("terrain_ruggedness", long_name="terrain ruggedness index", units="m", valid_min=0, valid_max=30_000),
+        _terrain("vector_ruggedness", long_name="vector ruggedness measure", units="1", valid_min=0, valid_max=1),
+        _terrain("dissection", long_name="height within the relief around", units="1", valid_min=0, valid_max=1),
         _probability("probabilities", long_name="probability of a thaw slump", per_model=True),
         _probability("probabilities_std", long_name="disagreement of the models"),
         _result(
