@@ -123,6 +123,19 @@ def run(
         str | None,
         typer.Option(metavar="NAME,...", help="What to write, such as probabilities,prediction_segments,stac."),
     ] = None,
+    compression: Annotated[str | None, typer.Option(help="Of the rasters: ZSTD, DEFLATE, LZW or LERC.")] = None,
+    lerc_max_error: Annotated[
+        float | None, typer.Option(help="How far LERC may move a stored value; 0 keeps every value.")
+    ] = None,
+    overviews: Annotated[
+        bool | None, typer.Option("--overviews/--no-overviews", help="Rasters hold coarser copies of themselves, too.")
+    ] = None,
+    simplify_tolerance_m: Annotated[
+        float | None, typer.Option(help="Size of the details that outlines may lose, metres; 0 keeps them all.")
+    ] = None,
+    styles: Annotated[
+        bool | None, typer.Option("--styles/--no-styles", help="A QGIS style beside each raster and each table.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the effective configuration, and stop.")
     ] = False,

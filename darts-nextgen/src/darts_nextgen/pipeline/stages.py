@@ -142,7 +142,7 @@ def export_outcome(tile: xr.Dataset, *, config: RunConfig, model_hashes: Mapping
     written = export_tile(
         plain,
         config.out,
-        products=product_names(config, members=members),
+        **section_options(config, "export") | {"products": product_names(config, members=members)},
         config=recorded_options(config),
         origin=Origin(
             inputs={role: tuple(Fingerprint(**file) for file in files) for role, files in noted.items()},
