@@ -1,8 +1,10 @@
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 
 from darts_segmentation.networks import build_network, network_stride_px
 from darts_utils.errors import CheckpointError
+from darts_utils.inference import check_network, load_weights
 
 SMALL = {
     "arch": "Unet",
@@ -42,11 +44,67 @@ def test_weights_are_never_downloaded_whatever_training_started_from():
     build_network({**SMALL, "encoder_weights": "imagenet"})
 
 
-@pytest.mark.parametrize("arch", ["unet", "UnetPlusPlus", "FPN", "Linknet"])
-def test_other_architectures(arch):
-    config = {key: value for key, value in SMALL.items() if key != "decoder_channels"}
-    network = build_network({**config, "arch": arch, "encoder_name": "resnet18"}).eval()
-    assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 1, 64, 64)
+SMALLEST = {"pan": 128, "dpt": 224}
+"""Patches below which an architecture fails; 64 px do for the others."""
+
+
+@pytest.mark.parametrize("arch", list(smp.MODEL_ARCHITECTURES_MAPPING))
+def test_every_architecture_of_the_library_builds_and_runs(arch):
+    """With five channels, from a config alone, weights in and out."""
+    encoder = "tu-vit_tiny_patch16_224" if arch == "dpt" else "mobilenet_v2"
+    config = {"arch": arch, "encoder_name": encoder, "in_channels": 5, "encoder_weights": "imagenet"}
+    network = build_network(config).eval()
+    load_weights(build_network(config), network.state_dict())
+    patch_px = SMALLEST.get(arch, 64)
+    assert patch_px % network_stride_px(network) == 0
+    check_network(network, channels=5, patch_px=patch_px, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        *("resnet18", "resnext50_32x4d", "se_resnet50", "timm-skresnet18", "dpn68", "densenet121", "xception"),
+        *("efficientnet-b0", "timm-efficientnet-b0", "timm-tf_efficientnet_lite0", "mobilenet_v2", "mobileone_s0"),
+        *("mit_b0", "inceptionv4", "tu-resnet10t", "tu-convnext_atto", "tu-mobilenetv3_small_050", "tu-regnetx_002"),
+    ],
+)
+def test_encoders_of_every_family_build_and_run(encoder):
+    network = build_network({"arch": "Unet", "encoder_name": encoder, "in_channels": 5}).eval()
+    check_network(network, channels=5, patch_px=network_stride_px(network), device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "patch_px"),
+    [
+        ({"arch": "Unet", "decoder_attention_type": "scse", "decoder_interpolation": "bilinear"}, 32),
+        ({"arch": "Unet", "encoder_depth": 4, "decoder_channels": [64, 32, 16, 8]}, 16),
+        ({"arch": "Unet", "decoder_use_norm": "identity"}, 32),
+        ({"arch": "MAnet", "decoder_pab_channels": 16}, 32),
+        ({"arch": "Linknet", "encoder_depth": 3}, 8),
+        ({"arch": "FPN", "decoder_merge_policy": "cat", "decoder_pyramid_channels": 32}, 32),
+        ({"arch": "PSPNet", "psp_out_channels": 32, "encoder_depth": 4, "upsampling": 16}, 48),
+        ({"arch": "DeepLabV3", "encoder_output_stride": 16, "decoder_atrous_rates": [6, 12, 18]}, 48),
+        ({"arch": "DeepLabV3Plus", "encoder_output_stride": 8, "decoder_channels": 48}, 40),
+        ({"arch": "PAN", "encoder_output_stride": 32, "decoder_channels": 16}, 256),
+        ({"arch": "UPerNet", "decoder_channels": 32}, 32),
+        ({"arch": "Segformer", "decoder_segmentation_channels": 32}, 32),
+        ({"arch": "DPT", "encoder_name": "tu-vit_tiny_patch16_224", "dynamic_img_size": True}, 64),
+        ({"arch": "Unet", "encoder_name": "tu-swinv2_cr_tiny_224", "img_size": 64}, 64),
+    ],
+)
+def test_arguments_of_the_architectures(arguments, patch_px):
+    network = build_network({"encoder_name": "resnet18", "in_channels": 4, **arguments}).eval()
+    assert patch_px % network_stride_px(network) == 0
+    check_network(network, channels=4, patch_px=patch_px, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("arch", "name"), [("Unet", "decoder_use_batchnorm"), ("PSPNet", "psp_use_batchnorm")])
+@pytest.mark.parametrize("value", [True, False])
+def test_older_names_of_arguments(arch, name, value):
+    config = {"arch": arch, "encoder_name": "resnet18", "in_channels": 3}
+    found = set(build_network({**config, name: value}).state_dict())
+    assert found == set(build_network({**config, "decoder_use_norm": "batchnorm" if value else False}).state_dict())
+    assert (found == set(build_network(config).state_dict())) is value
 
 
 def test_a_shallow_network_has_a_small_stride():
@@ -63,7 +121,7 @@ def test_what_is_missing_is_named(key):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"arch": "Vnet"}, "expected arch to be one of Unet, .*, but got 'Vnet'"),
+        ({"arch": "Vnet"}, r"expected arch to be one of Unet, .*, but got 'Vnet' \(did you mean 'Unet'\?\)"),
         ({"encoder_name": "resnet19"}, r"but got 'resnet19' \(did you mean 'resnet18'\?\)"),
         ({"encoder_name": "tu-test_resnets"}, r"but got 'tu-test_resnets' \(did you mean 'tu-test_resnet'\?\)"),
         ({"encoder_name": "tu-hf-hub:someone/something"}, "expected encoder_name to be an encoder"),
@@ -80,7 +138,17 @@ def test_what_is_missing_is_named(key):
         ({"activation": "sigmoid"}, "expected activation to be None .one logit per pixel., but got 'sigmoid'"),
         ({"decoder_channels": [8]}, "Unet cannot be built from .*decoder_channels"),
         ({"encoder_depth": 17}, "Unet cannot be built from"),
-        ({"in_channels": "three"}, "Unet cannot be built from"),
+        ({"in_channels": "three"}, "expected in_channels to be a whole number of at least 1, but got 'three'"),
+        ({"in_channels": 0}, "expected in_channels to be a whole number of at least 1, but got 0"),
+        ({"encoder_depth": True}, "expected encoder_depth to be a whole number of at least 1, but got True"),
+        ({"dynamic_img_size": "yes"}, "expected dynamic_img_size to be of type bool, but got 'yes'"),
+        ({"img_size": [64, 64]}, r"expected img_size to be of type int, but got \[64, 64\]"),
+        (
+            {"encoder_name": "resnet18", "img_size": 64},
+            "expected arguments of Unet in the model config, but got 'img_s",
+        ),
+        ({"encoder_name": "tu-test_vit"}, "Unet cannot be built from .*: .*downsampling"),
+        ({"psp_use_batchnorms": True}, r"got 'psp_use_batchnorms'.*: remove it"),
         ({1: 2, "arch": None}, r"the model config to have names \(text\), but got \[1\]: rename them"),
     ],
 )

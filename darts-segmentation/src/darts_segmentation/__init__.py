@@ -3,6 +3,8 @@
 ==================  ====================================================================================
 `segmenter`         `Segmenter`: load a checkpoint, infer probabilities; a `darts_utils.models.TileModel`
 `networks`          `build_network`: from a checkpoint's ``config["model"]`` to a network
+`model_files`       `convert_model`: a model file of any shape into today's; `check_usable`
+`cli`               ``darts segment``, ``darts model inspect``, ``darts model convert``
 ==================  ====================================================================================
 
 The window that moves over the tile, the normalisation and the format of model files are shared with every other model
@@ -14,12 +16,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from darts_segmentation.model_files import convert_model
     from darts_segmentation.networks import build_network
     from darts_segmentation.segmenter import Segmenter
 
-__all__ = ["Segmenter", "build_network"]
+__all__ = ["Segmenter", "build_network", "convert_model"]
 
-_HOMES = {"Segmenter": "segmenter", "build_network": "networks"}
+_HOMES = {"Segmenter": "segmenter", "build_network": "networks", "convert_model": "model_files"}
 
 
 def __getattr__(name: str) -> Any:
