@@ -79,6 +79,19 @@ def test_large_auxiliary_files_are_not_read(tmp_path, raster, monkeypatch):
     assert found["dem"][0].sha256 is None
 
 
+def test_the_tiles_of_a_mosaic_are_not_read(tmp_path, raster):
+    for number in range(17):
+        raster(f"mosaic/{number // 5}/{number}_dem.tif")
+    config = config_of(tmp_path, dem=tmp_path / "mosaic")
+    found = input_paths(SceneTask(tmp_path / "scene", "scene"), config=config, features=("slope",))
+    assert len(found["dem"]) == 17
+    assert found["dem"]["0/3_dem.tif"] == tmp_path / "mosaic" / "0" / "3_dem.tif"
+    assert {file.sha256 for file in input_fingerprints(found)["dem"]} == {None}
+    (tmp_path / "mosaic" / "0" / "3_dem.tif").unlink()
+    found = input_paths(SceneTask(tmp_path / "scene", "scene"), config=config, features=("slope",))
+    assert None not in {file.sha256 for file in input_fingerprints(found)["dem"]}
+
+
 def test_a_file_that_cannot_be_read_fails_the_tile(planet, tmp_path):
     scene = Path(shutil.copytree(planet.scene, tmp_path / planet.scene.name))
     (scene / "notes.txt").symlink_to(tmp_path / "gone")

@@ -28,6 +28,9 @@ LARGEST_HASHED_AUXILIARY = 2 * 1024**3
 """Elevation and trends are shared by many tiles and may be mosaics of any size: files of more bytes than this are known by
 size and time alone."""
 
+MOST_HASHED_AUXILIARY = 16
+"""Where elevation or trends have more files than this, all of them are known by size and time alone."""
+
 
 def input_paths(task: SceneTask, *, config: RunConfig, features: Collection[str]) -> InputPaths:
     """Find the files that a tile is made from.
@@ -38,14 +41,14 @@ def input_paths(task: SceneTask, *, config: RunConfig, features: Collection[str]
         features: The features that preprocessing makes; what none of them needs is not read.
 
     Returns:
-        Role (``"scene"``, ``"dem"``, ``"tcvis"``) → name → path. A scene that is a folder has all files in it, but for the
-        folder of the results; a raster has all that GDAL reads with it, the sources of a VRT too. Names start at the
+        Role (``"scene"``, ``"dem"``, ``"tcvis"``) → name → path. A folder (a scene, the tiles of an elevation model) has all
+        files in it, but for the folder of the results; a raster has all that GDAL reads with it, the sources of a VRT too. Names start at the
         scene's folder, or at that of the raster, so that everything may move.
     """
-    found = {SCENE: _scene_files(task.path, results=config.out)}
+    found = {SCENE: _raster_files(task.path, results=config.out)}
     for role, path, needing in (("dem", config.dem, DEM_FEATURES), ("tcvis", config.tcvis, TCVIS_BANDS)):
         if path is not None and set(needing) & set(features):
-            found[role] = _named_files(path)
+            found[role] = _raster_files(path, results=config.out)
     return found
 
 
@@ -57,11 +60,16 @@ def input_fingerprints(paths: InputPaths) -> dict[str, tuple[Fingerprint, ...]]:
     """
     return {
         role: tuple(
-            fingerprint(path, name=name, largest_hashed=None if role == SCENE else LARGEST_HASHED_AUXILIARY)
+            fingerprint(path, name=name, largest_hashed=None if role == SCENE else _largest_hashed(files))
             for name, path in files.items()
         )
         for role, files in paths.items()
     }
+
+
+def _largest_hashed(files: Mapping[str, Path]) -> int:
+    """What to hash of elevation or trends: all files, or none where there are many, which are tiles of a mosaic."""
+    return LARGEST_HASHED_AUXILIARY if len(files) <= MOST_HASHED_AUXILIARY else -1
 
 
 def model_hashes(config: RunConfig) -> dict[str, str]:
@@ -97,7 +105,7 @@ def _files_of_model(path: Path) -> list[Path]:
     return [path, twin] if path.suffix == ".safetensors" and is_file(twin) else [path]
 
 
-def _scene_files(path: Path, *, results: Path) -> Mapping[str, Path]:
+def _raster_files(path: Path, *, results: Path) -> Mapping[str, Path]:
     if is_file(path):
         return _named_files(path)
     return {each.relative_to(path).as_posix(): each for each in _files_below(path, results=results)}

@@ -21,7 +21,10 @@ _PLACES = ("scene", "scenes", "models", "out", "dem", "tcvis", "device")
 _OF_THE_TILE = ("sensor", "date", "tcvis_release")
 """Options that the files tell as metadata of the tile, where the scene does not say it itself."""
 
-_MANNER: Mapping[str, tuple[str, ...]] = {"inference": ("batch_size",), "export": ("products",)}
+_MANNER: Mapping[str, tuple[str, ...]] = {
+    "inference": ("batch_size", "compile_network"),
+    "export": ("products",),
+}
 """Options of sections that do not decide what is in a file: how fast it goes, and which files there are."""
 
 
