@@ -80,7 +80,10 @@ def test_a_truncated_file_is_named(model_file):
     content = model_file.read_bytes()
     for length in (0, 1, 10, len(content) // 2, len(content) - 1):
         model_file.write_bytes(content[:length])
-        with pytest.raises(CheckpointError, match=r"small.pt' cannot be used: it is damaged or no model file .*copy or download it again"):
+        with pytest.raises(
+            CheckpointError,
+            match=r"small.pt' cannot be used: it is damaged or no model file .*copy or download it again",
+        ):
             read_checkpoint(model_file)
 
 
@@ -129,7 +132,9 @@ def test_a_hole_of_zeros_and_a_flipped_bit_among_the_weights_are_damage(tmp_path
     for content in (flipped, holed):
         path.write_bytes(content)
         torch.load(path, weights_only=True)
-        with pytest.raises(CheckpointError, match=r"m.pt' cannot be used: it is damaged or no model file .*copy or download it again"):
+        with pytest.raises(
+            CheckpointError, match=r"m.pt' cannot be used: it is damaged or no model file .*copy or download it again"
+        ):
             read_checkpoint(path)
     path.write_bytes(good)
     torch.testing.assert_close(read_checkpoint(path).statedict["layer"], many, rtol=0, atol=0)
@@ -176,7 +181,9 @@ def test_code_in_a_model_file_is_refused_and_not_run(tmp_path, container):
         path.write_bytes(pickle.dumps({"config": CONFIG, "extra": Payload(trace)}))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=container == "torch")
-    with pytest.raises(CheckpointError, match=r"evil.pt' cannot be used: it was refused.*code from a model file is never run"):
+    with pytest.raises(
+        CheckpointError, match=r"evil.pt' cannot be used: it was refused.*code from a model file is never run"
+    ):
         read_checkpoint(path)
     assert not trace.exists()
 
