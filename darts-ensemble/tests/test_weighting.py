@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darts_ensemble.weighting import check_member_names, checked_weights, relative_weights
+from darts_ensemble.weighting import check_member_names, checked_weights, parse_weights, relative_weights
 from darts_utils.errors import ConfigError
 
 MEMBERS = ("full", "optical")
@@ -60,3 +60,14 @@ def test_relative_weights_have_a_sum_and_none_is_zero(weights):
     assert max(found.values()) == 1
     assert min(found.values()) > 0
     assert sum(found.values()) <= len(weights)
+
+
+def test_weights_as_text():
+    assert parse_weights("full=2, optical = 1e-1") == {"full": 2.0, "optical": 0.1}
+    assert parse_weights("a=b=3") == {"a=b": 3.0}
+    assert parse_weights(" ") == {}
+    with pytest.raises(ConfigError, match="--weights: expected each name once, but got 'a=1,a=2'"):
+        parse_weights("a=1,a=2")
+    for text in ("a", "a=", "a=1,", "a=one"):
+        with pytest.raises(ConfigError, match="--weights: expected names and numbers like full=2,optical=1, but got"):
+            parse_weights(text)
