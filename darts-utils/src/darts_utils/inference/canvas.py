@@ -101,7 +101,7 @@ class Canvas:
                 f"expected a probability for each valid pixel, but the network gave NaN for tile {tile_id(self._tile)!r} in "
                 f"rows {tile_rows.start} to {tile_rows.stop - 1}, columns {tile_columns.start} to {tile_columns.stop - 1}, "
                 f"where every input is finite: look for extreme values of {', '.join(self._variables)} there; "
-                "if there are none, the network's weights overflow"
+                "if there are none, the network's weights overflow: choose precision='float32'"
             )
 
     def add(self, window: PatchWindow, probabilities: NDArray[np.float32]) -> None:

@@ -40,8 +40,8 @@ class InferenceConfig:
     ramp: Ramp = "open"
     """Blending weights in the overlap, see `darts_utils.patches.patch_weights`."""
     precision: Precision | None = None
-    """Numbers in which the network computes; None is float32 on a CPU and bfloat16 on a CUDA device (float16 where the
-    device does not know bfloat16)."""
+    """Numbers in which the network computes; None is float32 on a CPU and float16 on a CUDA device. bfloat16 is twice as fast
+    or more on CPUs that know it, and moves single probabilities by up to 0.2."""
     symmetries: bool = False
     """Whether each patch is also shown turned and mirrored, all eight symmetries of the square, and the mean is taken: eight
     times the work."""

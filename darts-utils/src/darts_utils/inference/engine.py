@@ -158,7 +158,7 @@ def check_network(
     if bool(logits.isnan().any()):
         raise CheckpointError(
             f"expected numbers from the network for {what}, but it gave NaN for a patch of zeros: its weights hold NaN or "
-            "infinity, or overflow"
+            "infinity, or overflow: where they are sound, choose precision='float32'"
         )
 
 
