@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
+from darts_preprocessing import align, load_auxiliary, preprocess
 from darts_preprocessing.loading import load_arcticdem, load_tcvis
-from darts_utils.errors import SceneError
-from darts_utils.grids import geobox_of
+from darts_utils.errors import SceneError, TileContractError
+from darts_utils.grids import coords_of, geobox_of
 from darts_utils.synthetic import synthetic_scene
 from darts_utils.variables import TCVIS_BANDS
 
@@ -197,3 +200,83 @@ def test_a_tile_that_the_raster_cannot_know_is_refused(planet, rewrite, grid):
     rewrite(planet.dem, crs="+proj=ortho +lat_0=-60 +lon_0=0 +datum=WGS84")
     with pytest.raises(SceneError, match=r"but the tile needs \(inf, .*give one that overlaps"):
         load_arcticdem(planet.dem, grid=grid)
+
+
+@pytest.mark.parametrize("unit", ["ft", "US survey foot", "feet", "cm", "degree"])
+def test_heights_in_another_unit_are_refused(planet, grid, unit):
+    with rasterio.open(planet.dem, "r+") as raster:
+        raster.units = (unit,)
+    with pytest.raises(SceneError, match=rf"arcticdem.tif' must hold metres, but its unit is '{unit}': convert it"):
+        load_arcticdem(planet.dem, grid=grid)
+
+
+@pytest.mark.parametrize("unit", ["", "m", "metre", "Meters"])
+def test_heights_in_metres_may_say_so(planet, grid, unit):
+    with rasterio.open(planet.dem, "r+") as raster:
+        raster.units = (unit,)
+    assert np.isfinite(load_arcticdem(planet.dem, grid=grid).dem.values).any()
+
+
+def test_a_vertical_crs_in_feet_is_refused(planet, rewrite, grid):
+    """EPSG:8228 is NAVD88 height in feet; EPSG:5703 is the same in metres."""
+    rewrite(planet.dem, crs="EPSG:3413+8228")
+    with pytest.raises(SceneError, match=r"must hold metres, but its unit is '.*foot'"):
+        load_arcticdem(planet.dem, grid=grid)
+    rewrite(planet.dem, crs="EPSG:3413+5703")
+    assert np.isfinite(load_arcticdem(planet.dem, grid=grid).dem.values).any()
+
+
+def test_elevation_of_pixels_that_are_not_square_is_aligned(planet, grid, tmp_path, hills, write):
+    """A source in degrees never has square pixels; a tile must."""
+    whole = geobox_of(load_arcticdem(planet.dem, grid=grid, margin_m=200.0))
+    dem_grid = GeoBox((whole.shape[0] // 2, whole.shape[1]), whole.affine * Affine.scale(1, 2), whole.crs)
+    path = write(tmp_path / "dem.tif", dem_grid, hills(dem_grid))
+    aligned = align(load_arcticdem(path, grid=grid), grid=grid).dem.values
+    np.testing.assert_allclose(aligned, hills(grid), atol=0.2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda affine: affine * Affine.rotation(2),
+            "arcticdem.tif' must be north-up, but its grid is rotated: warp it",
+        ),
+        (
+            lambda affine: Affine(affine.a, 0, affine.c, 0, -affine.e, affine.f),
+            "its rows go north or its columns west: flip",
+        ),
+    ],
+)
+def test_elevation_that_is_not_north_up_is_refused(planet, rewrite, grid, change, message):
+    with rasterio.open(planet.dem) as raster:
+        transform = raster.transform
+    rewrite(planet.dem, transform=change(transform))
+    with pytest.raises(SceneError, match=message):
+        load_arcticdem(planet.dem, grid=grid)
+
+
+def test_a_tile_in_degrees_is_refused(planet, planet_scene):
+    degrees = GeoBox((20, 20), Affine(1e-4, 0, -135.67, 0, -1e-4, 68.05), "EPSG:4326")
+    with pytest.raises(
+        TileContractError, match=r"must have a projected CRS in metres, but got EPSG:4326 .*warp it to UTM"
+    ):
+        load_auxiliary(degrees, dem=planet.dem)
+    tile = (
+        planet_scene.tile.drop_vars("spatial_ref")
+        .isel(y=slice(0, 20), x=slice(0, 20))
+        .assign_coords(coords_of(degrees))
+    )
+    with pytest.raises(TileContractError, match=r"must have a projected CRS in metres, but got EPSG:4326"):
+        preprocess(tile, dem=planet_scene.dem)
+
+
+def test_a_tile_of_pixels_that_are_not_square_is_refused(planet):
+    flat = GeoBox((20, 20), Affine(3.0, 0, 471_963, 0, -4.0, 7_548_663), "EPSG:32608")
+    with pytest.raises(TileContractError, match=r"must have square pixels, but got 3.0 m × 4.0 m: resample it first"):
+        load_auxiliary(flat, dem=planet.dem)
+
+
+def test_a_tile_of_no_pixels_is_refused(planet_scene):
+    with pytest.raises(TileContractError, match="needs at least one pixel, but x has none: check the window"):
+        preprocess(planet_scene.tile.isel(x=slice(0, 0)), dem=planet_scene.dem)
