@@ -31,6 +31,11 @@ def test_only_what_is_needed_is_made():
     assert features_of(both, dem=Path("d.tif"), tcvis=Path("t.tif")) == ("ndvi", "slope", "tc_wetness")
 
 
+def test_spectral_indices_are_made_where_a_model_or_a_product_names_them():
+    assert features_of({"m": ("red", "gndvi", "ndvi"), "n": ("bai",)}) == ("ndvi", "bai", "gndvi")
+    assert features_of({"m": ("red",)}, products=("evi", "stac")) == ("evi",)
+
+
 def test_products_count_too():
     assert features_of({"m": ("red",)}, products=("ndvi", "stac")) == ("ndvi",)
     assert "slope" in features_of({"m": ("red",)}, products=("slope",), dem=Path("d.tif"))

@@ -9,6 +9,7 @@ from darts_nextgen.pipeline.config import RunConfig
 from darts_postprocessing.checks import percent_text
 from darts_postprocessing.plausibility import plausibility_variables
 from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, OPTICAL_FEATURES
+from darts_preprocessing.spectral_indices import is_index
 from darts_utils.errors import ConfigError, DartsWarning, TileContractError
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS, VARIABLES
 
@@ -21,13 +22,14 @@ def required_features(config: RunConfig, *, models: Mapping[str, Collection[str]
         models: Name of each model → its ``required_variables``.
 
     Returns:
-        Names of features, in the order of `darts_preprocessing.FEATURES`.
+        Names of features, in the order of `darts_preprocessing.FEATURES`, then spectral indices.
 
     Raises:
         ConfigError: A model or a product needs what the run cannot make; names it, the variables and the option to add.
     """
     on_request = _on_request(config, models=models)
-    provided = _provided(on_request)
+    named = {*config.export.products, *(variable for variables in models.values() for variable in variables)}
+    provided = _provided(on_request, named)
     for name, variables in models.items():
         _check(f"model {name!r}", variables, provided, on_request, otherwise="choose a model that needs less")
     filters = plausibility_variables(config.postprocessing)
@@ -38,7 +40,7 @@ def required_features(config: RunConfig, *, models: Mapping[str, Collection[str]
         needed = (*row.needs, *(row.needs_any if not provided & set(row.needs_any) else ()))
         _check(f"product {name!r}", needed, provided, on_request, otherwise="leave the product out")
         wanted |= {*row.needs, *(variable for variable in row.needs_any if variable in provided)}
-    return tuple(name for name in FEATURES if name in wanted)
+    return (*(name for name in FEATURES if name in wanted), *sorted(_indices(wanted)))
 
 
 def usable_models(config: RunConfig, *, models: Mapping[str, Collection[str]]) -> dict[str, Collection[str]]:
@@ -60,7 +62,9 @@ def usable_models(config: RunConfig, *, models: Mapping[str, Collection[str]]) -
     if config.missing == "raise":
         return dict(models)
     on_request = _on_request(config, models=models)
-    lacks = {name: _lacking(variables, _provided(on_request), on_request) for name, variables in models.items()}
+    lacks = {
+        name: _lacking(variables, _provided(on_request, variables), on_request) for name, variables in models.items()
+    }
     if all(lacks.values()):
         each = "; ".join(f"model {name!r} needs {advice}" for name, advice in lacks.items())
         raise ConfigError(f"no model can run, so none can be left out: {each}")
@@ -70,8 +74,14 @@ def usable_models(config: RunConfig, *, models: Mapping[str, Collection[str]]) -
     return {name: variables for name, variables in models.items() if not lacks[name]}
 
 
-def _provided(on_request: Mapping[str | None, Collection[str]]) -> set[str]:
-    return _always_there().union(*(names for option, names in on_request.items() if option is None))
+def _provided(on_request: Mapping[str | None, Collection[str]], named: Collection[str]) -> set[str]:
+    """What the run makes: always, with the options that are set, and those spectral indices that somebody names."""
+    made = (names for option, names in on_request.items() if option is None)
+    return _always_there().union(_indices(named), *made)
+
+
+def _indices(names: Collection[str]) -> set[str]:
+    return {name for name in {*names} - {*VARIABLES} if name.isidentifier() and is_index(name)}
 
 
 def _always_there() -> set[str]:
