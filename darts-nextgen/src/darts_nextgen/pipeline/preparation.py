@@ -55,6 +55,7 @@ def _load(source: str, tile: xr.Dataset, *, config: RunConfig, features: Collect
         dem=config.dem if source == "dem" else None,
         tcvis=config.tcvis if source == "tcvis" else None,
         tcvis_release=config.tcvis_release,
+        date=tile.attrs["date"],
         features=features,
         tpi_outer_radius_m=config.preprocessing.tpi_outer_radius_m,
     )
