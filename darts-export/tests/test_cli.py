@@ -65,6 +65,14 @@ def test_tile_files_become_folders(tile: xr.Dataset, tmp_path: Path, darts: Dart
     assert (looked_at.name, looked_at.sha256) == ("first.nc", sha256_of(file))
     code, out, _ = darts("export", file, "--out", tmp_path / "out", "--products", "ndvi, stac")
     assert (code, read_manifest(folder).products) == (0, ("ndvi", "stac"))
+    assert read_manifest(folder).origin.config["export"]["compression"] == "ZSTD"
+    code, _, err = darts("export", file, "--out", tmp_path / "out", "--compression", "RAR")
+    assert code == 2
+    assert "RAR" in err
+    code, _, _ = darts("export", file, "--out", tmp_path / "lzw", "--compression", "LZW", "--no-styles")
+    assert code == 0
+    assert read_manifest(tmp_path / "lzw" / "example-0").origin.config["export"]["compression"] == "LZW"
+    assert not list((tmp_path / "lzw" / "example-0").glob("*.qml"))
     code, out, _ = darts("export", "check", tmp_path / "out")
     assert code == 1
     assert "example-0: unknown: probabilities.tif is not of this export" in out

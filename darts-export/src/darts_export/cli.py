@@ -7,12 +7,28 @@ import typer
 
 
 def export(
+    context: typer.Context,
     tiles: Annotated[list[Path], typer.Argument(metavar="TILE.nc", help="Tile files, or folders of them.")],
     *,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results, one folder in it per tile.")],
     products: Annotated[
         str | None,
         typer.Option(metavar="NAME,...", help="What to write, such as probabilities,prediction_segments,stac."),
+    ] = None,
+    compression: Annotated[
+        str | None, typer.Option(help="Compression of the rasters: ZSTD, DEFLATE, LZW or LERC.")
+    ] = None,
+    lerc_max_error: Annotated[
+        float | None, typer.Option(help="How far LERC may move a stored value; 0 keeps every value.")
+    ] = None,
+    overviews: Annotated[
+        bool | None, typer.Option("--overviews/--no-overviews", help="Keep coarser copies in the rasters.")
+    ] = None,
+    simplify_tolerance_m: Annotated[
+        float | None, typer.Option(help="Size of the details that outlines may lose; 0 keeps the edges of pixels.")
+    ] = None,
+    styles: Annotated[
+        bool | None, typer.Option("--styles/--no-styles", help="Write a QGIS style beside each raster and table.")
     ] = None,
 ) -> None:
     """Write the products of post-processed tiles: rasters, polygons, thumbnails, STAC items.
@@ -27,10 +43,15 @@ def export(
     from darts_export.from_files import export_file
     from darts_utils.commands.steps import run_each, tile_files
 
-    names = ExportConfig.products if products is None else tuple(name.strip() for name in products.split(","))
+    given = {
+        name: value for name, value in context.params.items() if name not in {"tiles", "out"} and value is not None
+    }
+    if products is not None:
+        given["products"] = tuple(name.strip() for name in products.split(","))
+    options = ExportConfig(**given)
     code = run_each(
         tile_files(tiles),
-        lambda file: export_file(file, out, products=names),
+        lambda file: export_file(file, out, options=options),
         name=lambda file: file.stem,
         title="export",
     )

@@ -1,6 +1,6 @@
 """Tile file in, folder of products out."""
 
-from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 
 from darts_export.config import ExportConfig
@@ -11,14 +11,19 @@ from darts_export.manifest import Origin
 from darts_export.naming import safe_tile_id
 from darts_utils.tile_io import read_tile
 
+DEFAULT_EXPORT = ExportConfig()
+"""What is written when no options are given."""
 
-def export_file(file: str | Path, out_dir: str | Path, *, products: Collection[str] = ExportConfig.products) -> Path:
+_OF_EXPORT_TILE = ("compression", "lerc_max_error", "overviews", "simplify_tolerance_m", "styles")
+
+
+def export_file(file: str | Path, out_dir: str | Path, *, options: ExportConfig = DEFAULT_EXPORT) -> Path:
     """Export a tile that is kept in a file.
 
     Args:
         file: Tile file, see `darts_utils.tile_io`.
         out_dir: Folder for all tiles.
-        products: Names of products.
+        options: What to write, and how; as the keyword arguments of `export_tile`.
 
     Returns:
         Folder of the tile. Its manifest names the file, with its hash, as the input ``"tile"``.
@@ -30,6 +35,7 @@ def export_file(file: str | Path, out_dir: str | Path, *, products: Collection[s
     path = Path(file)
     looked_at = fingerprint(path, name=path.name)
     tile = read_tile(path)
-    origin = Origin(inputs={"tile": (looked_at,)}, software=dict([SOFTWARE.split(" ", 1)]))
-    export_tile(tile, out_dir, products=products, origin=origin)
+    manner = {name: value for name, value in asdict(options).items() if name in _OF_EXPORT_TILE}
+    origin = Origin(inputs={"tile": (looked_at,)}, config={"export": manner}, software=dict([SOFTWARE.split(" ", 1)]))
+    export_tile(tile, out_dir, products=options.products, origin=origin, **manner)
     return Path(out_dir) / safe_tile_id(tile)
