@@ -7,13 +7,15 @@ import shapely
 import xarray as xr
 from PIL import Image
 
+from darts_export.captions import add_caption, scale_bar
+from darts_export.pictures import draw_picture
 from darts_export.thumbnails import draw_thumbnail, write_jpeg
 from darts_utils.grids import geobox_of
 from darts_utils.testing import example_tile
 
 
 def _draw(tile: xr.Dataset, *outlines: shapely.Geometry, longer_side_px: int = 1024) -> np.ndarray:
-    picture = draw_thumbnail(tile, outlines, transform=geobox_of(tile).affine, longer_side_px=longer_side_px)
+    picture = draw_picture(tile, outlines, transform=geobox_of(tile).affine, longer_side_px=longer_side_px)
     assert picture.mode == "RGB"
     return np.asarray(picture)
 
@@ -86,7 +88,49 @@ def test_outlines_are_drawn_where_the_object_is() -> None:
 
 def test_jpeg(tmp_path: Path) -> None:
     tile = _ramp_tile()
-    write_jpeg(draw_thumbnail(tile, [], transform=geobox_of(tile).affine), tmp_path / "thumbnail.jpg")
+    write_jpeg(draw_picture(tile, [], transform=geobox_of(tile).affine), tmp_path / "thumbnail.jpg")
     with Image.open(BytesIO((tmp_path / "thumbnail.jpg").read_bytes())) as back:
         assert (back.format, back.mode, back.size) == ("JPEG", "RGB", (101, 100))
         back.load()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (60, 70), (1300, 900)])
+@pytest.mark.parametrize("name", ["4372514_2021-08-21", "a" * 150])
+def test_every_tile_has_a_caption_that_can_be_read(shape: tuple[int, int], name: str) -> None:
+    tile = example_tile(["blue", "green", "red", "valid_data_mask"], shape=shape).assign_attrs(tile_id=name)
+    tile.valid_data_mask[:] = True
+    picture = draw_picture(tile, [], transform=geobox_of(tile).affine)
+    sheet = draw_thumbnail(tile, [], grid=geobox_of(tile))
+    assert sheet.width == max(picture.width, 320)
+    left = (sheet.width - picture.width) // 2
+    assert sheet.crop((left, 0, left + picture.width, picture.height)).tobytes() == picture.tobytes()
+    caption = np.asarray(sheet)[picture.height :].min(axis=-1)
+    dark = (caption < 100).any(axis=1)
+    assert dark.sum() >= 30  # four lines of letters
+    assert (caption[:, -4:] > 200).all()  # nothing runs out of the sheet
+
+
+def test_a_shrunken_pixel_is_the_mean_of_what_is_valid() -> None:
+    tile = _ramp_tile().isel(x=slice(0, 100))
+    tile.valid_data_mask[:, 1::2] = False
+    tile.red[:, 1::2] = 60_000
+    expected = _draw(tile.isel(x=slice(0, None, 2)), longer_side_px=100)[::2]
+    np.testing.assert_allclose(_draw(tile, longer_side_px=50).astype(int), expected.astype(int), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("longest_px", "metres_per_px", "expected"),
+    [(100, 1, (100, "100 m")), (99, 1, (50, "50 m")), (350, 29.3, (10_000 / 29.3, "10 km")), (40, 0.01, (20, "0.2 m"))],
+)
+def test_scale_bars_have_round_lengths(longest_px: float, metres_per_px: float, expected: tuple[float, str]) -> None:
+    found = scale_bar(longest_px, metres_per_px=metres_per_px)
+    assert found is not None
+    assert found[0] == pytest.approx(expected[0])
+    assert found[1] == expected[1]
+    assert scale_bar(1, metres_per_px=metres_per_px) is None
+
+
+def test_a_caption_without_a_scale() -> None:
+    picture = Image.new("RGB", (400, 10))
+    heights = [add_caption(picture, lines=["a"], legend=[], metres_per_px=each).height for each in (None, 3.0)]
+    assert heights == [46, 66]

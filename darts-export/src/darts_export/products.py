@@ -13,9 +13,10 @@ import pystac
 from darts_export.contents import Contents
 from darts_export.metadata import item_json, item_of
 from darts_export.naming import safe_name
+from darts_export.pictures import MASKS, RGB
 from darts_export.raster_products import binarized, probabilities, raster
 from darts_export.rows import Product, ProductFile
-from darts_export.thumbnails import MASKS, RGB, draw_thumbnail, write_jpeg
+from darts_export.thumbnails import draw_thumbnail, write_jpeg
 from darts_export.vector_products import extent, segments
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
 
@@ -53,7 +54,7 @@ def product(name: str) -> Product:
 
 def _write_thumbnail(contents: Contents, path: Path) -> None:
     outlines = contents.objects().outlines
-    write_jpeg(draw_thumbnail(contents.tile, outlines, transform=contents.grid.affine), path)
+    write_jpeg(draw_thumbnail(contents.tile, list(outlines), grid=contents.grid), path)
 
 
 def _write_stac(contents: Contents, path: Path) -> None:
@@ -75,7 +76,7 @@ _TABLE = (
             ProductFile(
                 "thumbnail",
                 "thumbnail.jpg",
-                "True colours with the outlines of the thaw slumps",
+                "True colours with the outlines of the thaw slumps, legend and scale",
                 str(pystac.MediaType.JPEG),
                 _write_thumbnail,
                 roles=("thumbnail",),
