@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_utils.device import computed, to_numpy
-from darts_utils.errors import CheckpointError, DartsWarning, DeviceError
+from darts_utils.errors import CheckpointError
 from darts_utils.inference import InferenceConfig, Normalization, Scaling, predict_probabilities
 from darts_utils.patches import patch_weights
 from darts_utils.testing import example_tile
@@ -303,59 +303,12 @@ def test_symmetries_equal_the_mean_over_all_views_of_each_patch():
     assert np.nanmax(np.abs(plain - found)) > 1e-3
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 0), ("bfloat16", 0.02), ("float16", 0.005)])
-def test_a_precision_changes_last_digits_only(precision, tolerance):
-    torch.manual_seed(3)
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(2, 6, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(6, 1, 3, padding=1)
-    ).eval()
-    tile = holed(example_tile(VARIABLES, shape=(21, 30)))
-    (expected,) = predict(network, [tile], patch_px=8)
-    (found,) = predict(network, [tile], patch_px=8, precision=precision)
-    difference = np.nanmax(np.abs(found - expected))
-    assert difference <= tolerance
-    assert (difference == 0) == (precision == "float32")
-
-
 def test_tiles_in_different_coordinate_systems_share_a_batch():
     one, other = (example_tile(VARIABLES, shape=(8, 8), seed=seed) for seed in (1, 2))
     other = other.assign_coords(spatial_ref=other.spatial_ref.assign_attrs(crs_wkt=odc.geo.CRS("EPSG:3413").to_wkt()))
     together = predict(pointwise(), [one, other], patch_px=8)
     for tile, found in zip((one, other), together, strict=True):
         np.testing.assert_array_equal(found, predict(pointwise(), [tile], patch_px=8)[0])
-
-
-class Forgetful(torch.nn.Module):
-    """A network for which more than two patches are too many."""
-
-    def __init__(self, most=2):
-        super().__init__()
-        self.most = most
-        self.sizes = []
-
-    def forward(self, images):
-        self.sizes.append(len(images))
-        if len(images) > self.most:
-            raise torch.OutOfMemoryError("no room")
-        return images.sum(1, keepdim=True)
-
-
-def test_a_batch_that_does_not_fit_into_memory_is_halved_with_a_warning():
-    tile = example_tile(VARIABLES, shape=(24, 24))
-    (expected,) = predict(Forgetful(), [tile], patch_px=8, batch_size=2)
-    network = Forgetful()
-    with pytest.warns(DartsWarning, match="does not suffice for .* patches at once: going on with") as warned:
-        (found,) = predict(network, [tile], patch_px=8, batch_size=7)
-    assert [str(each.message).partition("for ")[2].split()[0] for each in warned] == ["7", "3"]
-    assert network.sizes == [7, 3] + [1] * 14  # 9 patches in 2 batches of 7
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_a_patch_that_does_not_fit_into_memory_is_an_error():
-    with pytest.raises(
-        DeviceError, match="memory of device 'cpu' does not suffice for one patch of 8 px: choose a smaller"
-    ):
-        predict(Forgetful(most=0), [example_tile(VARIABLES)], patch_px=8, batch_size=1)
 
 
 def test_memory_does_not_grow_with_the_number_of_patches():
