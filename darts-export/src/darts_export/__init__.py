@@ -12,14 +12,19 @@ and `missing_products` all read it.
 `checking`          `check_tile_folder`: what is missing, damaged, unfinished or unknown
 `from_files`        `export_file`: tile files in, folders out
 `products`          the table of products
+`rows`              what a product is; `raster_products` and `vector_products` make the rows
+`parallel`          several files at a time
 `contents`          what the files of one export share: the tile, its grid, its objects
-`rasters`           cloud-optimised GeoTIFFs
+`bands` `rasters`   variables as bands of cloud-optimised GeoTIFFs
 `vectors`           `segments_of`, `extent_of`: tables of polygons with area, perimeter and statistics
 `vector_files`      GeoPackage and GeoParquet
-`polygons`          objects and their outlines
+`polygons` `rings`  outlines of objects, traced from their runs
+`simplification`    simpler outlines that stay valid and apart
+`members`           how far the members of an ensemble agree
 `statistics`        probabilities within objects
 `ellipsoid`         true areas and lengths
-`thumbnails`        RGB pictures with the outlines of the objects
+`thumbnails`        `pictures` with the outlines of the objects, and `captions`
+`styles`            QGIS styles: `raster_styles`, `vector_styles`; `stretching` finds dark and bright
 `metadata`          STAC items
 `footprints`        outlines of grids on the globe
 `config`            `ExportConfig`: every default

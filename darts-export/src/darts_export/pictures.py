@@ -94,7 +94,7 @@ def _masks(tile: xr.Dataset) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | Non
 
 def _draw_outlines(picture: Image.Image, outlines: Iterable[shapely.Geometry], to_picture: Affine) -> None:
     pen = ImageDraw.Draw(picture)
-    rings = shapely.get_rings(np.array(list(outlines), dtype=object))
+    rings = shapely.get_rings(shapely.get_parts(np.array(list(outlines), dtype=object)))
     for ring in rings:
         columns, rows = to_picture * tuple(shapely.get_coordinates(ring).T)
         pen.line(np.column_stack([columns, rows]).ravel().tolist(), fill=OUTLINE_COLOUR, width=_OUTLINE_PX)
