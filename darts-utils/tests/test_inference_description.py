@@ -25,7 +25,7 @@ def described(scalings, **config):
         ({"red": (0.0, 1 / 3000), "nir": (0, 1 / 3000)}, "DN/3000"),
         ({"red": (-1000.0, 1 / 6000)}, "(reflectance + 0.1)/0.6"),
         ({"red": (0.0, 1e-4)}, "DN/10000"),
-        ({"red": (0.0, 1 / 3000), "nir": (0, 1 / 5000)}, "bands that are scaled differently"),
+        ({"red": (0.0, 1 / 3000), "nir": (0, 1 / 5000)}, "DN/3000, DN/5000 (each band its own)"),
         ({"slope": (0.0, 1 / 90)}, "no optical bands"),
     ],
 )

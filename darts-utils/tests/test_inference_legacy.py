@@ -380,6 +380,13 @@ def test_an_epoch_that_holds_no_weights(tmp_path):
         read_checkpoint(folder, legacy_normalization="dn3000+tpi50")
 
 
+def test_a_damaged_epoch_is_named(tmp_path):
+    folder = run_folder(tmp_path)
+    (folder / "checkpoints" / "07.pt").write_bytes(b"half")
+    with pytest.raises(CheckpointError, match=r"18-12-03' cannot be used: model file '.*07.pt' cannot be used: it is dam"):
+        read_checkpoint(folder, legacy_normalization="dn3000+tpi50")
+
+
 def test_an_incomplete_run_folder_is_a_folder(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(

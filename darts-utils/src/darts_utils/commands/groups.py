@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
@@ -79,7 +78,7 @@ def run_model(
     *,
     out: Path,
     title: str,
-    **limits: Any,
+    group_px: int = GROUP_PX,
 ) -> int:
     """Read tile files, let a model predict them in groups, and write the results under the same names into a folder.
 
@@ -88,7 +87,7 @@ def run_model(
         paths: What the user named, see `darts_utils.commands.steps.tile_files`.
         out: Folder of the results; may be that of the inputs, whose files are then replaced.
         title: What is done, e.g. ``"segment"``.
-        limits: ``group_px``, see `GroupedTiles`.
+        group_px: Tiles are gathered until they have as many pixels.
 
     Returns:
         Exit code: 0 all done, 1 some tiles failed.
@@ -97,7 +96,7 @@ def run_model(
         ConfigError: See `darts_utils.commands.steps.tile_files`.
     """
     files = tile_files(paths)
-    tiles = GroupedTiles(files, verb, **limits)
+    tiles = GroupedTiles(files, verb, group_px=group_px)
     return run_each(
         files,
         lambda file: write_tile(tiles.result(file), out / file.name),

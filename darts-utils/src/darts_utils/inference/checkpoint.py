@@ -137,7 +137,9 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Pa
 def _config_and_weights(place: Path, *, legacy_normalization: str | None) -> tuple[Any, Any]:
     if is_run_folder(place):
         weights_file = last_epoch(place)
-        return convert_run(place, weights_file, read_torch(weights_file), legacy_normalization=legacy_normalization)
+        with naming_file(weights_file):
+            weights = read_torch(weights_file)
+        return convert_run(place, weights_file, weights, legacy_normalization=legacy_normalization)
     if place.is_dir():
         raise CheckpointError(
             "expected a model file, or a run folder with config.yml and checkpoints/, but it is another folder: name a file in it"

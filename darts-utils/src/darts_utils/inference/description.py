@@ -128,12 +128,12 @@ def _trained_on(normalization: Normalization) -> str:
     bands = {name: scaling for name, scaling in normalization.scalings.items() if name in OPTICAL_BANDS}
     if not bands:
         return "no optical bands"
-    words = {
+    words = dict.fromkeys(
         _GENERATIONS.get((round(scaling.offset, 3), round(1 / scaling.scale, 3)))
         or scaling_in_words(name, scaling).partition(",")[0].partition(";")[0]
         for name, scaling in bands.items()
-    }
-    return words.pop() if len(words) == 1 else "bands that are scaled differently"
+    )
+    return ", ".join(words) + (" (each band its own)" if len(words) > 1 else "")
 
 
 def _needs(variables: Sequence[str]) -> tuple[str, ...]:
