@@ -104,6 +104,41 @@ def test_equals_the_steps_one_by_one(seed: int) -> None:
     xr.testing.assert_identical(whole.binarized_segmentation, steps.binarized_segmentation)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_results_are_found_again(seed: int) -> None:
+    """Idempotence: what is left of a result, taken for probabilities, gives the same result."""
+    once = postprocess(_rough_tile(seed), radius_px=2, edge_px=3, min_object_px=9)
+    found = once.binarized_segmentation.values.astype("float32")
+    again = postprocess(
+        once.assign(probabilities=once.probabilities.copy(data=found)), radius_px=2, edge_px=3, min_object_px=9
+    )
+    np.testing.assert_array_equal(again.binarized_segmentation.values, once.binarized_segmentation.values)
+
+
+def test_objects_that_only_touch_nodata() -> None:
+    """Beside missing data, by an edge or by a corner: the erosion makes its surroundings unsure, so such objects go."""
+    for rows, columns in ((slice(20, 30), slice(30, 40)), (slice(30, 40), slice(30, 40))):
+        tile = _clean_tile()
+        tile.probabilities[rows, columns] = 0.9
+        hole = {"y": slice(20, 30), "x": slice(20, 30)}
+        for name, value in (("probabilities", np.nan), ("valid_data_mask", False), ("quality_data_mask", False)):
+            tile[name][hole] = value
+        assert postprocess(tile, radius_px=0, edge_px=0).binarized_segmentation.sum() == 0
+        kept = postprocess(tile, radius_px=0, edge_px=0, edge_objects="keep").binarized_segmentation
+        assert int(kept.sum()) == 100
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "5"])
+def test_threads_change_nothing(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tile = _rough_tile(4, (400, 70))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    alone = postprocess(tile, radius_px=2, further_thresholds=[0.2, 0.8], high_threshold=0.7)
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    xr.testing.assert_identical(
+        postprocess(tile, radius_px=2, further_thresholds=[0.2, 0.8], high_threshold=0.7), alone
+    )
+
+
 def test_objects_are_found_before_masking() -> None:
     """A cloud hides the bridge between two halves: they are one object, and it goes as a whole."""
     tile = _clean_tile()

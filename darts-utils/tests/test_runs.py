@@ -5,9 +5,11 @@ import pytest
 import scipy.ndimage
 import skimage.measure
 import skimage.morphology
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from darts_utils.device import array_namespace, move_tile, to_numpy
 from darts_utils.errors import GridMismatchError
 from darts_utils.objects import LabelledObjects, find_objects, labelled
 from darts_utils.runs import find_runs, runs_of_labels
@@ -121,6 +123,26 @@ def test_thresholds_within_lower_ones(mask, seed):
         expected = scipy.ndimage.label((values > np.float32(above)) & mask, NEIGHBOURS)[0]
         np.testing.assert_array_equal(alone.labels(), expected)
         np.testing.assert_array_equal(within.labels(), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", [name for name in MASKS if MASKS[name].size])
+def test_a_gpu_finds_the_same_objects(name):
+    cupy = array_namespace(move_tile(xr.Dataset({"mask": (("y", "x"), MASKS[name])}), device="cuda").mask.data)
+    rng = np.random.default_rng(0)
+    values, extent = rng.random(MASKS[name].shape, dtype="float32"), rng.random(MASKS[name].shape) < 0.99
+    ours, theirs = find_objects(MASKS[name]), find_objects(cupy.asarray(MASKS[name]))
+    assert ours.count == theirs.count
+    keep = rng.random(ours.count) < 0.5
+    answers = [
+        (ours.labels(), theirs.labels()),
+        (ours.sizes_px(), theirs.sizes_px()),
+        (ours.touching_outside(extent), theirs.touching_outside(cupy.asarray(extent))),
+        (ours.pixels(values), theirs.pixels(cupy.asarray(values))),
+        (ours.mask(keep), theirs.mask(cupy.asarray(keep))),
+    ]
+    for one, other in answers:
+        np.testing.assert_array_equal(one, to_numpy(other))
 
 
 def test_the_threshold_has_the_precision_of_the_values():
