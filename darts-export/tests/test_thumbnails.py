@@ -112,7 +112,7 @@ def test_every_tile_has_a_caption_that_can_be_read(shape: tuple[int, int], name:
 
 def test_a_shrunken_pixel_is_the_mean_of_what_is_valid() -> None:
     tile = _ramp_tile().isel(x=slice(0, 100))
-    tile.valid_data_mask[:, 1::2] = False
+    tile.valid_data_mask[:, 1::2] = tile.quality_data_mask[:, 1::2] = False
     expected = _draw(tile)[::2, ::2]
     for name in ("red", "green", "blue"):
         tile[name][:, 1::2] = 60_000  # not valid
