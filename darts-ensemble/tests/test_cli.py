@@ -1,12 +1,15 @@
 """``darts ensemble`` on tile files, with the models of a framework that is installed for the test alone."""
 
 import warnings
+from dataclasses import fields
+from inspect import signature
 
 import numpy as np
 import pytest
 import torch
 
 from darts_ensemble import Ensemble
+from darts_ensemble.cli import ensemble as ensemble_command
 from darts_utils.cli import app
 from darts_utils.errors import DartsWarning
 from darts_utils.inference import Checkpoint, InferenceConfig, write_checkpoint
@@ -141,6 +144,32 @@ def test_a_tile_that_lacks_something_fails_alone_or_is_mapped_without_the_member
     assert "does without model 'steep' (needs slope, which the tile lacks)" in err
     assert read_tile(out / "1.nc").probabilities.attrs["members"] == ["bright"]
     assert read_tile(out / "0.nc").probabilities.attrs["members"] == ["bright", "steep"]
+
+
+def test_small_tiles_go_through_the_models_together_and_come_out_as_alone(darts, models, tiles, tmp_path, monkeypatch):
+    together = []
+    inference_batched = Ensemble.inference_batched
+
+    def counted(ensemble, group, /, **options):
+        together.append(len(group))
+        return inference_batched(ensemble, group, **options)
+
+    monkeypatch.setattr(Ensemble, "inference_batched", counted)
+    code, _, err = darts(tiles, "--models", models, "--out", tmp_path / "out", "--missing", "skip")
+    assert code == 0, err
+    assert together == [0, 2]  # the options, then both tiles
+    ensemble = Ensemble.load(models)
+    for name in ("0.nc", "1.nc"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DartsWarning)
+            alone = ensemble.inference(read_tile(tiles / name), missing="skip")
+        assert read_tile(tmp_path / "out" / name).identical(alone)
+
+
+def test_there_is_an_option_for_all_that_inference_can_do():
+    of_inference = {field.name for field in fields(InferenceConfig)}
+    choices = {*signature(Ensemble.inference).parameters} - {"self", "tile", "options"}
+    assert of_inference | choices <= set(signature(ensemble_command).parameters)
 
 
 @pytest.mark.parametrize(

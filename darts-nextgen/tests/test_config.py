@@ -125,6 +125,7 @@ configs = st.builds(
     dem=st.none() | names.map(lambda name: Path("/dem") / name),
     tcvis=st.none() | names.map(lambda name: Path("/tcvis") / name),
     tcvis_release=st.none() | names,
+    tcvis_rule=st.sampled_from([None, "past_only", "upstream"]),
     device=st.sampled_from(["auto", "cpu", "cuda:1"]),
     weights=st.dictionaries(names, st.floats(0.1, 10), max_size=3),
     preprocessing=st.builds(PreprocessingConfig, tpi_outer_radius_m=st.floats(501, 900), tpi_inner_radius_m=metres),

@@ -1,5 +1,7 @@
 """What models and products need is compared with what the run has, before any work."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,9 +9,10 @@ import pytest
 from darts_export.config import ExportConfig
 from darts_nextgen import RunConfig
 from darts_nextgen.pipeline.plan import plan_run
-from darts_nextgen.pipeline.requirements import required_features
+from darts_nextgen.pipeline.requirements import required_features, trends_rule
 from darts_postprocessing import PostprocessingConfig
-from darts_utils.errors import CheckpointError, ConfigError, DeviceError
+from darts_utils.errors import CheckpointError, ConfigError, DartsWarning, DeviceError
+from darts_utils.inference import Checkpoint, read_checkpoint, write_checkpoint
 from darts_utils.inference.config import InferenceConfig
 
 OPTICAL = ("blue", "green", "red", "nir", "ndvi", "valid_data_mask")
@@ -100,11 +103,55 @@ def test_a_plan_holds_everything(planet, models):
     assert set(plan.features) == {"ndvi", "relative_elevation", "slope", "tc_brightness", "tc_greenness", "tc_wetness"}
 
 
+def test_the_rule_for_the_trends_is_that_of_the_run_or_of_its_models():
+    run = RunConfig(scene="a", models="m", out="o")
+    assert trends_rule(run, trained_with={}) is None
+    assert trends_rule(run, trained_with={"a": "upstream", "b": "upstream"}) == "upstream"
+    with pytest.raises(ConfigError, match=r"'a' with upstream, 'b' with past_only\): choose one with --tcvis-rule"):
+        trends_rule(run, trained_with={"a": "upstream", "b": "past_only"})
+    with pytest.raises(
+        ConfigError, match="tcvis_rule of a model to be one of past_only, upstream, but .* 'a' with future"
+    ):
+        trends_rule(run, trained_with={"a": "future"})
+    said = replace(run, tcvis_rule="past_only")
+    assert trends_rule(said, trained_with={"a": "past_only"}) == "past_only"
+    with pytest.warns(
+        DartsWarning, match="chosen by the rule past_only, but models were trained otherwise: 'a' with up"
+    ):
+        assert trends_rule(said, trained_with={"a": "upstream"}) == "past_only"
+
+
+def test_a_plan_takes_the_rule_from_models_with_trends_and_folders_of_rasters(planet, models, tmp_path):
+    for name in ("full", "optical"):
+        checkpoint = read_checkpoint(models / f"{name}.pt")
+        config = {**checkpoint.config, "tcvis_rule": "upstream" if name == "full" else "past_only"}
+        write_checkpoint(tmp_path / "models" / f"{name}.pt", Checkpoint(config, checkpoint.statedict))
+    for role in ("dem", "tcvis"):
+        (tmp_path / role).mkdir()
+        shutil.copy(getattr(planet, role), tmp_path / role)
+    folders = {role: tmp_path / role for role in ("models", "dem", "tcvis")}
+    plan = plan_run(RunConfig(scene=planet.scene, **folders, out="out"))
+    assert plan.config.tcvis_rule == "upstream"  # the other model has no trends
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"dem": Path("/gone.tif")}, ConfigError, r"expected a raster at '/gone.tif' \(--dem\), but there is none"),
-        ({"tcvis": Path("/gone.tif")}, ConfigError, r"expected a raster at '/gone.tif' \(--tcvis\)"),
+        (
+            {"tcvis_rule": "future"},
+            ConfigError,
+            "expected tcvis_rule to be one of past_only, upstream, but got 'future'",
+        ),
+        (
+            {"dem": Path("/gone.tif")},
+            ConfigError,
+            r"expected a raster, or a folder of them, at '/gone.tif' \(--dem\), but there is none",
+        ),
+        (
+            {"tcvis": Path("/gone.tif")},
+            ConfigError,
+            r"expected a raster, or a folder of them, at '/gone.tif' \(--tcvis\)",
+        ),
         ({"models": (Path("/gone.pt"),)}, CheckpointError, "/gone.pt"),
         ({"device": "cuda:77"}, DeviceError, "cuda:77"),
         ({"weights": {"other": 1.0}}, ConfigError, "other"),

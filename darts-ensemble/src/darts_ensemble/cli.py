@@ -48,7 +48,8 @@ def ensemble(
     """Find thaw slumps in tiles with several models, whose probabilities are averaged.
 
     The models may be of different frameworks, patch sizes and input variables. Each tile is written to DIR with the variable
-    probabilities, whose attributes say which models were averaged. A tile that fails never stops the others.
+    probabilities, whose attributes say which models were averaged. Small tiles go through the networks together; a tile that
+    fails never stops the others.
 
     Exit codes: 0 all tiles are done, 1 some failed, 2 wrong usage.
     """
@@ -56,7 +57,8 @@ def ensemble(
 
     from darts_ensemble.ensemble import Ensemble
     from darts_ensemble.weighting import parse_weights
-    from darts_utils.commands.steps import run_verb, tile_files
+    from darts_utils.commands.groups import run_model
+    from darts_utils.commands.steps import tile_files
     from darts_utils.inference.config import InferenceConfig
 
     given = {
@@ -74,5 +76,7 @@ def ensemble(
     tile_files(tiles)  # a wrong path shows before the networks are loaded
     loaded = Ensemble.load(models, device=device, weights=shares)
     loaded.inference_batched([], options=options)  # so do options that do not fit
-    verb = partial(loaded.inference, options=options, keep_members=keep_members, keep_std=keep_std, missing=missing)
-    raise typer.Exit(run_verb(verb, tiles, out=out, title="ensemble"))
+    verb = partial(
+        loaded.inference_batched, options=options, keep_members=keep_members, keep_std=keep_std, missing=missing
+    )
+    raise typer.Exit(run_model(verb, tiles, out=out, title="ensemble"))

@@ -39,10 +39,21 @@ def run(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the results; what is current in it stays.")
     ] = None,
-    dem: Annotated[Path | None, typer.Option(metavar="PATH", help="Elevation model, as ArcticDEM has it.")] = None,
-    tcvis: Annotated[Path | None, typer.Option(metavar="PATH", help="Tasseled-cap trends, as TCVIS has them.")] = None,
+    dem: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Elevation model: ArcticDEM raster, or folder of tiles.")
+    ] = None,
+    tcvis: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Tasseled-cap trends: TCVIS raster, or folder of rasters.")
+    ] = None,
     tcvis_release: Annotated[
-        str | None, typer.Option(metavar="YEAR", help="Release of the trends, which their file does not say.")
+        str | None,
+        typer.Option(metavar="YEAR", help="Release of the trends, if their files do not say it or hold several."),
+    ] = None,
+    tcvis_rule: Annotated[
+        str | None,
+        typer.Option(
+            help="How a scene's date chooses among several releases: past_only or upstream; as the models say if not given."
+        ),
     ] = None,
     bands: Annotated[
         str | None, typer.Option(metavar="BAND=NUMBER,...", help="Bands of GeoTIFFs: blue=1,green=2,red=3,nir=7.")

@@ -18,6 +18,7 @@ from darts_postprocessing import PostprocessingConfig, postprocess
 from darts_postprocessing.checks import check_options
 from darts_preprocessing import PreprocessingConfig, preprocess
 from darts_preprocessing.loading.geotiff import checked_bands
+from darts_preprocessing.loading.releases import RULES, ReleaseRule
 from darts_utils.dates import parse_date
 from darts_utils.errors import ConfigError
 from darts_utils.inference.config import InferenceConfig
@@ -59,11 +60,15 @@ class RunConfig:
     date: str | None = None
     """Date ``YYYY-MM-DD`` of scenes that do not say it."""
     dem: Path | None = None
-    """Elevation model (ArcticDEM GeoTIFF)."""
+    """Elevation model: ArcticDEM raster, or folder of its tiles."""
     tcvis: Path | None = None
-    """Tasseled-cap trends (TCVIS GeoTIFF)."""
+    """Tasseled-cap trends: TCVIS raster, or folder of rasters, also of several releases."""
     tcvis_release: str | None = None
-    """Release of the trends, such as ``"2020"``, which their file does not say; recorded with the results."""
+    """Release of the trends, such as ``"2020"``, which their file does not say, or which to take of several; recorded with
+    the results."""
+    tcvis_rule: ReleaseRule | None = None
+    """How the date of a scene chooses among several releases, see `darts_preprocessing.loading.releases.chosen_release`;
+    None: as the models say that they were trained (``config["tcvis_rule"]``), else ``"past_only"``."""
     device: str = "auto"
     """Where the networks run: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"``."""
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -201,6 +206,8 @@ def _check_scene_options(config: RunConfig) -> None:
             parse_date(config.date)
     except ValueError as error:
         raise ConfigError(f"date: {error}") from error
+    if config.tcvis_rule is not None and config.tcvis_rule not in RULES:
+        raise ConfigError(f"expected tcvis_rule to be one of {', '.join(RULES)}, but got {config.tcvis_rule!r}")
     scale, offset = config.reflectance_scale, config.reflectance_offset
     if scale is not None and not 0 < scale < math.inf:
         raise ConfigError(f"reflectance_scale must be a finite number above 0, but got {scale}")

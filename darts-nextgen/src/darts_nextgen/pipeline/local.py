@@ -83,7 +83,7 @@ def run_local(config: RunConfig, *, force: bool = False, progress: Progress = lo
         remove_leftovers(config.out)
         write_config(config, config.out / RUN_FILE)
         stages = run_stages(
-            config, features=plan.features, models=lambda: plan.ensemble, model_hashes=plan.model_hashes
+            plan.config, features=plan.features, models=lambda: plan.ensemble, model_hashes=plan.model_hashes
         )
         steps = [(stage.name, stage.make()) for stage in stages]
         return _run_tasks(plan, steps, force=force, progress=progress)

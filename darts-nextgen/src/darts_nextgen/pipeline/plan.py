@@ -1,18 +1,19 @@
 """What a run is going to do: everything that can be found out, and refused, before the first tile."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from darts_ensemble import Ensemble
 from darts_export.staleness import Verdict
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.inputs import model_hashes
-from darts_nextgen.pipeline.requirements import required_features, usable_models
+from darts_nextgen.pipeline.requirements import required_features, trends_rule, usable_models
 from darts_nextgen.pipeline.resuming import judge_task
 from darts_nextgen.pipeline.stages import load_models
 from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
 from darts_utils.errors import ConfigError
-from darts_utils.files import is_file
+from darts_utils.files import exists, is_file
+from darts_utils.variables import TCVIS_BANDS
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class RunPlan:
     """A run that may start."""
 
     config: RunConfig
-    """The run."""
+    """The run, with what its models decide: the rule that chooses the release of the trends."""
     tasks: tuple[SceneTask, ...]
     """Its scenes, in order."""
     ensemble: Ensemble
@@ -40,14 +41,15 @@ def plan_run(config: RunConfig) -> RunPlan:
 
     Raises:
         ConfigError: A scene, an elevation model or trends are not where they should be, two scenes have the same tile id,
-            a GeoTIFF comes without ``bands``, the sliding window does not fit a model, or a model or a product needs what
-            the run cannot make.
+            a GeoTIFF comes without ``bands``, the sliding window does not fit a model, a model or a product needs what
+            the run cannot make, or models were trained with different rules for the release of the trends.
         CheckpointError: A model file cannot be used.
         UnknownFrameworkError: No installed package provides a model's framework.
         DeviceError: A named device is not there.
 
     Warns:
-        DartsWarning: A model is left out, because the run cannot make what it needs (``missing="skip"``).
+        DartsWarning: A model is left out, because the run cannot make what it needs (``missing="skip"``), or was trained
+            with another rule for the release of the trends than the run's.
     """
     tasks = tuple(scene_tasks(config))
     _check_files(config, tasks)
@@ -60,14 +62,22 @@ def plan_run(config: RunConfig) -> RunPlan:
     except ValueError as error:
         raise ConfigError(f"[inference]: {error}") from error
     taking_part = {name: hashes[name] for name in models}
-    return RunPlan(config, tasks, ensemble, taking_part, features)
+    rule = trends_rule(config, trained_with=_rules_of_training(ensemble, models))
+    return RunPlan(replace(config, tcvis_rule=rule), tasks, ensemble, taking_part, features)
+
+
+def _rules_of_training(ensemble: Ensemble, models: Mapping[str, Collection[str]]) -> dict[str, object]:
+    """What the models with trends among their inputs say about the rule; a framework need not keep a config."""
+    named = {name: getattr(ensemble.members[name], "config", {}).get("tcvis_rule") for name in models}
+    return {name: rule for name, rule in named.items() if rule is not None and {*models[name]} & {*TCVIS_BANDS}}
 
 
 def _check_files(config: RunConfig, tasks: tuple[SceneTask, ...]) -> None:
     for option, path in (("--dem", config.dem), ("--tcvis", config.tcvis)):
-        if path is not None and not is_file(path):
+        if path is not None and not exists(path):
             raise ConfigError(
-                f"expected a raster at '{path}' ({option}), but there is none that can be read: check the path"
+                f"expected a raster, or a folder of them, at '{path}' ({option}), but there is none that can be read: check "
+                "the path"
             )
     files = [task.path for task in tasks if is_file(task.path)]
     if files and not config.bands:

@@ -50,6 +50,7 @@ def preprocess_tile(tile: xr.Dataset, *, config: RunConfig, features: Collection
 
 
 def _load(source: str, tile: xr.Dataset, *, config: RunConfig, features: Collection[str]) -> xr.Dataset | None:
+    rule = {} if config.tcvis_rule is None else {"tcvis_rule": config.tcvis_rule}
     loaded = load_auxiliary(
         geobox_of(tile),
         dem=config.dem if source == "dem" else None,
@@ -58,6 +59,7 @@ def _load(source: str, tile: xr.Dataset, *, config: RunConfig, features: Collect
         date=tile.attrs["date"],
         features=features,
         tpi_outer_radius_m=config.preprocessing.tpi_outer_radius_m,
+        **rule,
     )
     return loaded.dem if source == "dem" else loaded.tcvis
 

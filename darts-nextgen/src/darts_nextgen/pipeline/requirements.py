@@ -8,6 +8,7 @@ from darts_export.products import PRODUCTS, Product, product
 from darts_nextgen.pipeline.config import RunConfig
 from darts_postprocessing.checks import percent_text
 from darts_postprocessing.plausibility import plausibility_variables
+from darts_preprocessing.loading.releases import RULES, ReleaseRule
 from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, OPTICAL_FEATURES
 from darts_preprocessing.spectral_indices import is_index
 from darts_utils.errors import ConfigError, DartsWarning, TileContractError
@@ -72,6 +73,38 @@ def usable_models(config: RunConfig, *, models: Mapping[str, Collection[str]]) -
         if advice:
             warnings.warn(f"the run does without model {name!r}, which needs {advice}", DartsWarning, stacklevel=2)
     return {name: variables for name, variables in models.items() if not lacks[name]}
+
+
+def trends_rule(config: RunConfig, *, trained_with: Mapping[str, object]) -> ReleaseRule | None:
+    """Decide how the date of a scene chooses among releases of the trends.
+
+    Args:
+        config: The run.
+        trained_with: Name of each model that uses trends and says with which rule it was trained → the rule.
+
+    Returns:
+        What the run says, else what the models say; None where nobody says anything.
+
+    Raises:
+        ConfigError: A model names no rule that there is, or the models differ and the run says nothing.
+
+    Warns:
+        DartsWarning: The run says something else than a model.
+    """
+    said = ", ".join(f"{name!r} with {rule}" for name, rule in trained_with.items())
+    known = [rule for rule in RULES if rule in trained_with.values()]
+    if any(rule not in RULES for rule in trained_with.values()):
+        raise ConfigError(
+            f"expected tcvis_rule of a model to be one of {', '.join(RULES)}, but models were trained {said}: correct the file"
+        )
+    if config.tcvis_rule is None and len(known) > 1:
+        raise ConfigError(
+            f"models were trained with different rules for the release of the trends ({said}): choose one with --tcvis-rule"
+        )
+    if config.tcvis_rule is not None and any(rule != config.tcvis_rule for rule in known):
+        notice = f"trends are chosen by the rule {config.tcvis_rule}, but models were trained otherwise: {said}"
+        warnings.warn(notice, DartsWarning, stacklevel=2)
+    return config.tcvis_rule or (known[0] if known else None)
 
 
 def _provided(on_request: Mapping[str | None, Collection[str]], named: Collection[str]) -> set[str]:
