@@ -52,6 +52,12 @@ def test_what_is_complete_and_current(folder: Path, demand: Demand) -> None:
     assert judge(folder, dataclasses.replace(demand, products=("ndvi",))).is_current  # more than is asked for
 
 
+def test_products_of_a_model_that_was_left_out_are_not_asked_for(folder: Path, demand: Demand) -> None:
+    names = ("binarized-optical", "probabilities_percent-optical", "binarized-super-optical", "binarized_above-optical")
+    verdict = judge(folder, dataclasses.replace(demand, products=names))
+    assert verdict.reasons == ("product added: binarized-super-optical", "product added: binarized_above-optical")
+
+
 CHANGES: dict[str, tuple[dict[str, object], str]] = {
     "model": ({"models": {"full": "3" * 64, "optical": "2" * 64}}, "model changed: full"),
     "fewer models": ({"models": {"full": "1" * 64}}, "model removed: optical"),

@@ -3,6 +3,7 @@
 import json
 import logging
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ import pytest
 import rasterio
 from affine import Affine
 
+from darts_export import ExportConfig
+from darts_export.manifest import read_manifest
 from darts_nextgen import RunConfig, read_report, run_local
 from darts_nextgen.pipeline.config import parse_config
 from darts_nextgen.pipeline.plan import plan_run
 from darts_nextgen.pipeline.requirements import required_features, usable_models
+from darts_postprocessing import PostprocessingConfig
 from darts_utils.errors import ConfigError, DartsWarning
 
 NEEDS = {"full": ("red", "slope", "tc_wetness"), "steep": ("red", "slope"), "optical": ("red", "ndvi")}
@@ -111,6 +115,32 @@ def test_trends_that_lie_elsewhere_are_none(planet, models, trends_elsewhere, tm
     without, left_out = done.rows[0].warnings[0], done.rows[0].warnings[-1]
     assert "goes on without tcvis: '" in without
     assert "does without model 'full' (needs tc_" in left_out
+
+
+def test_a_tile_that_does_without_a_model_is_current_with_the_products_of_the_others(
+    planet, models, trends_elsewhere, tmp_path
+):
+    products = ("probabilities", "prediction_segments", "binarized", "binarized-full", "binarized-optical", "stac")
+    config = RunConfig(
+        scene=planet.scene,
+        models=models,
+        dem=planet.dem,
+        tcvis=trends_elsewhere,
+        missing="skip",
+        postprocessing=PostprocessingConfig(keep_members=True),
+        export=ExportConfig(products=products),
+        out=tmp_path,
+    )
+    first = run_local(config)
+    assert first.rows[0].status == "done", first.rows[0].error
+    written = read_manifest(tmp_path / planet.scene.name)
+    assert written.origin.left_out == ("full",)
+    assert "probabilities-optical" in written.products
+    assert not any(name.endswith("-full") for name in written.products)
+    assert run_local(config).rows[0].status == "current"
+    again = run_local(replace(config, tcvis=planet.tcvis))  # now the model can run
+    assert again.rows[0].status == "done"
+    assert "prediction_segments-full" in read_manifest(tmp_path / planet.scene.name).products
 
 
 def test_features_that_are_nowhere_known_are_none(planet, models, tmp_path, caplog):

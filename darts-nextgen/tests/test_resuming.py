@@ -13,6 +13,7 @@ from rasterio.shutil import copy as copy_raster
 from darts_nextgen import RunConfig
 from darts_nextgen.pipeline import inputs as inputs_module
 from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths, model_hashes
+from darts_nextgen.pipeline.preparation import preprocess_tile
 from darts_nextgen.pipeline.resuming import deciding_options, judge_task, recorded_options
 from darts_nextgen.pipeline.stages import load_task
 from darts_nextgen.pipeline.tasks import SceneTask
@@ -141,6 +142,18 @@ def test_what_decides_the_content(tmp_path):
         assert "products" not in options.get("export", {})
         assert options["postprocessing"]["threshold"] == 0.5
         json.dumps(options)
+
+
+@pytest.mark.parametrize(("rule", "release"), [(None, "2020"), ("upstream", "2022")])
+def test_the_rule_chooses_among_the_releases_of_a_folder(planet, tmp_path, rule, release):
+    """The scene is of 2021."""
+    for year in (2019, 2020, 2022):
+        (tmp_path / "trends").mkdir(exist_ok=True)
+        shutil.copy(planet.tcvis, tmp_path / "trends" / f"tcvis_{year}.tif")
+    config = config_of(tmp_path, tcvis=tmp_path / "trends", tcvis_rule=rule)
+    tile = load_task(SceneTask(planet.scene, "a"), config=config, features=("tc_wetness",))
+    assert preprocess_tile(tile, config=config, features=("tc_wetness",)).attrs["tcvis_release"] == release
+    assert deciding_options(config).get("tcvis_rule") == rule
 
 
 def test_the_decision_writes_nothing(tmp_path, raster):

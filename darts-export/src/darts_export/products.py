@@ -18,9 +18,9 @@ from darts_export.raster_products import binarized, probabilities, raster
 from darts_export.rows import Product, ProductFile
 from darts_export.thumbnails import draw_thumbnail, write_jpeg
 from darts_export.vector_products import extent, segments
-from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
+from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS, VARIABLES
 
-__all__ = ["PRODUCTS", "STAC", "Product", "ProductFile", "product"]
+__all__ = ["PRODUCTS", "STAC", "Product", "ProductFile", "member_of", "product"]
 
 STAC = "stac"
 """The product that marks a folder as complete: it is written last."""
@@ -50,6 +50,20 @@ def product(name: str) -> Product:
     if separator and model and base in _PER_MODEL:
         return _PER_MODEL[base](model)
     return raster(name, f"Variable {name}", needs=(name,))
+
+
+def member_of(name: str) -> str | None:
+    """Name the member of an ensemble that a product belongs to; None for products of the tile as a whole.
+
+    Examples:
+        >>> member_of("binarized-full"), member_of("probabilities_percent-full")
+        ('full', 'full')
+        >>> member_of("binarized") is member_of("binarized_above-30") is None
+        True
+    """
+    base, _, member = name.partition("-")
+    is_per_model = base in _PER_MODEL or (base in VARIABLES and VARIABLES[base].per_model)
+    return member if member and is_per_model else None
 
 
 def _write_thumbnail(contents: Contents, path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from darts_export.fingerprints import changes_of, sha256_of
 from darts_export.manifest import Manifest, WrittenFile, read_manifest
 from darts_export.options import plain_options
+from darts_export.products import member_of
 from darts_utils.errors import OutputError
 
 InputPaths = Mapping[str, Mapping[str, Path]]
@@ -103,8 +104,7 @@ def _reasons(manifest: Manifest, folder: Path, demand: Demand) -> Iterator[str]:
     yield from _model_changes(manifest.origin.models, demand.models)
     yield from config_changes(manifest.origin.config, plain_options(demand.config))
     yield from _input_changes(manifest, demand.inputs)
-    impossible = tuple(f"-{model}" for model in manifest.origin.left_out)
-    possible = [name for name in demand.products if not name.endswith(impossible)]
+    possible = [name for name in demand.products if member_of(name) not in manifest.origin.left_out]
     yield from (f"product added: {name}" for name in possible if name not in manifest.products)
     yield from (f"file {damage}" for file in manifest.files if (damage := damage_of(file, folder)) is not None)
 

@@ -4,6 +4,7 @@ import importlib.metadata
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from darts_export.products import member_of
 from darts_export.staleness import Demand, Verdict, judge
 from darts_nextgen.pipeline.config import RunConfig, config_table
 from darts_nextgen.pipeline.inputs import input_paths
@@ -59,8 +60,13 @@ def judge_task(
     return Verdict(("forced", *verdict.reasons), verdict.manifest) if force else verdict
 
 
-def product_names(config: RunConfig, *, members: Collection[str]) -> tuple[str, ...]:
+def product_names(config: RunConfig, *, members: Collection[str], left_out: Collection[str] = ()) -> tuple[str, ...]:
     """The products of a tile, those of the members of the ensemble included.
+
+    Args:
+        config: The run.
+        members: The models that speak about the tile.
+        left_out: Those that the tile does without; products of theirs that the run names are left out as well.
 
     Examples:
         >>> from darts_nextgen.pipeline.config import parse_config
@@ -73,7 +79,8 @@ def product_names(config: RunConfig, *, members: Collection[str]) -> tuple[str, 
     """
     kept = members if config.postprocessing.keep_members else ()
     wanted = [name for name in config.export.products if name in MEMBER_PRODUCTS]
-    return (*(f"{name}-{member}" for member in kept for name in wanted), *config.export.products)
+    of_members = (f"{name}-{member}" for member in kept for name in wanted)
+    return (*of_members, *(name for name in config.export.products if member_of(name) not in left_out))
 
 
 def recorded_options(config: RunConfig) -> dict[str, Any]:

@@ -139,15 +139,16 @@ def export_outcome(tile: xr.Dataset, *, config: RunConfig, model_hashes: Mapping
     plain.attrs = {name: value for name, value in tile.attrs.items() if name != _INPUTS}
     objects = find_objects(computed(tile["binarized_segmentation"].data)).count
     members = _members_of(tile, model_hashes)
+    left_out = tuple(name for name in model_hashes if name not in members)
     written = export_tile(
         plain,
         config.out,
-        **section_options(config, "export") | {"products": product_names(config, members=members)},
+        **section_options(config, "export") | {"products": product_names(config, members=members, left_out=left_out)},
         config=recorded_options(config),
         origin=Origin(
             inputs={role: tuple(Fingerprint(**file) for file in files) for role, files in noted.items()},
             models=model_hashes,
-            left_out=tuple(name for name in model_hashes if name not in members),
+            left_out=left_out,
             config=deciding_options(config),
             software=SOFTWARE,
         ),
