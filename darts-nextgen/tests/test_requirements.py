@@ -11,6 +11,7 @@ from darts_nextgen import RunConfig
 from darts_nextgen.pipeline.plan import plan_run
 from darts_nextgen.pipeline.requirements import required_features, trends_rule
 from darts_postprocessing import PostprocessingConfig
+from darts_preprocessing.config import PreprocessingConfig
 from darts_utils.errors import CheckpointError, ConfigError, DartsWarning, DeviceError
 from darts_utils.inference import Checkpoint, read_checkpoint, write_checkpoint
 from darts_utils.inference.config import InferenceConfig
@@ -168,3 +169,17 @@ def test_a_geotiff_needs_its_bands_named(planet, models):
     image = next(planet.scene.glob("*_SR.tif"))
     with pytest.raises(ConfigError, match="is a file, whose bands must be named: add --bands"):
         plan_run(RunConfig(scene=(image,), models=(models / "optical.pt",), out=Path("out")))
+
+
+def test_a_run_whose_elevation_is_relative_to_other_surroundings_is_refused(planet, models, tmp_path):
+    checkpoint = read_checkpoint(models / "full.pt")
+    config = {**checkpoint.config, "relative_elevation_radius_m": 300.0}
+    path = write_checkpoint(tmp_path / "wide.pt", Checkpoint(config, checkpoint.statedict))
+    run = RunConfig(scene=planet.scene, models=path, dem=planet.dem, tcvis=planet.tcvis, out="out")
+    with pytest.raises(
+        ConfigError,
+        match=r"model 'wide' was trained with an elevation relative to the mean within 300 m, but the run makes one relative to "
+        r"the mean within 100 m: set --tpi-outer-radius-m 300 --tpi-inner-radius-m 0, or choose another model",
+    ):
+        plan_run(run)
+    assert plan_run(replace(run, preprocessing=PreprocessingConfig(tpi_outer_radius_m=300))).features

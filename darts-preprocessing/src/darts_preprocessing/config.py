@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from darts_utils.variables import USUAL_SURROUNDINGS_M
+
 
 @dataclass(frozen=True)
 class PreprocessingConfig:
     """Options of `darts_preprocessing.preprocess`."""
 
-    tpi_outer_radius_m: float = 100.0
+    tpi_outer_radius_m: float = USUAL_SURROUNDINGS_M
     """Outer radius of the neighbourhood of relative elevation, in metres."""
     tpi_inner_radius_m: float = 0.0
     """Inner radius in metres: 0 is a disc, centre included; above 0 an annulus."""

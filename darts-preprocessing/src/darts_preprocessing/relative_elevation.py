@@ -65,7 +65,8 @@ def calculate_relative_elevation(
 
     Returns:
         The tile plus ``relative_elevation``  (y, x) float32 in metres: dem − mean of the finite pixels around; NaN where
-        the centre is NaN or the surroundings hold no finite pixel. Beyond the tile's edge there are no pixels.
+        the centre is NaN or the surroundings hold no finite pixel. Beyond the tile's edge there are no pixels. Its
+        attributes ``outer_radius_m`` and ``inner_radius_m`` are the radii; models compare them with their own.
 
     Raises:
         MissingVariableError: The tile has no ``dem``.
@@ -96,7 +97,8 @@ def relative_elevation(
 ) -> FeatureVariable:
     """`ElevationFeature` of `calculate_relative_elevation`.
 
-    ``partial_percent`` in its attributes is the share of values whose surroundings are not known as a whole.
+    ``partial_percent`` in its attributes is the share of values whose surroundings are not known as a whole;
+    ``outer_radius_m`` and ``inner_radius_m`` tell models what it is relative to.
     """
     outer_px, inner_px = (
         radius_px(each, resolution_m=float(grid.affine.a)) for each in (outer_radius_m, inner_radius_m)
@@ -106,4 +108,5 @@ def relative_elevation(
     values, partial = minus_mean_around(heights, outer_px=outer_px, inner_px=inner_px, margin_px=margin_px)
     source = f"dem, mean within {outer_radius_m:g} m" + (f" beyond {inner_radius_m:g} m" if inner_radius_m else "")
     percent = round(100.0 * partial / values.size, 4)
-    return variable("relative_elevation", values, source=source, partial_percent=percent)
+    radii_m = {"outer_radius_m": float(outer_radius_m), "inner_radius_m": float(inner_radius_m)}
+    return variable("relative_elevation", values, source=source, partial_percent=percent, **radii_m)

@@ -12,6 +12,7 @@ import xarray as xr
 from darts_segmentation.networks import build_network, network_stride_px
 from darts_utils.device import array_namespace
 from darts_utils.errors import CheckpointError, ConfigError
+from darts_utils.inference.agreement import check_agreement, trained_surroundings
 from darts_utils.inference.checkpoint import Checkpoint, naming_file, read_checkpoint
 from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig, Precision
 from darts_utils.inference.devices import resolve_device
@@ -56,6 +57,7 @@ class Segmenter:
         self._config = checkpoint.config
         self._patch_px = checkpoint.patch_px
         self._normalization = parse_normalization(checkpoint.config, variables=checkpoint.input_combination)
+        trained_surroundings(checkpoint.config)  # nonsense shows now
         self._device = resolve_device(device)
         network = build_network(checkpoint.config["model"])
         channels = checkpoint.config["model"]["in_channels"]
@@ -80,7 +82,7 @@ class Segmenter:
         """Read a model file.
 
         Args:
-            path: ``.pt`` file, see `darts_utils.inference.checkpoint`.
+            path: ``.pt`` or ``.safetensors``, see `darts_utils.inference.checkpoint`.
             device: ``"auto"`` takes a CUDA device where there is one; a named device is used or refused.
             name: Name of the model; None takes the file's name without its suffix.
 
@@ -123,8 +125,14 @@ class Segmenter:
 
         Raises:
             MissingVariableError: The tile lacks a variable; says which, and which input of preprocessing it comes from.
-            ConfigError: The network cannot work on patches of ``options.patch_px`` or in ``options.precision``, or ``options.overlap_px`` is not smaller
-                than the patch; before any work is done.
+            TileContractError: `tile` is no tile; its bands hold something else than reflectance × 10 000; or its
+                ``relative_elevation`` is relative to other surroundings than the model's was.
+            ConfigError: The network cannot work on patches of ``options.patch_px`` or in ``options.precision``, or
+                ``options.overlap_px`` is not smaller than the patch; before any work is done.
+
+        Warns:
+            DartsWarning: It cannot be told whether ``relative_elevation`` is relative to the same surroundings, see
+                `darts_utils.inference.agreement`.
         """
         return self.inference_batched([tile], options=options)[0]
 
@@ -143,6 +151,7 @@ class Segmenter:
         patch_px = self._checked_patch_px(options)
         for tile in tiles:
             require_model_inputs(tile, self.required_variables, consumer=f"model {self._name!r}")
+            check_agreement(tile, config=self._config, consumer=f"model {self._name!r}")
         predictions = predict_probabilities(
             self._compiled if options.compile_network else self._network,
             tiles,

@@ -141,6 +141,9 @@ OPTICAL_BANDS = ("blue", "green", "red", "nir")
 TCVIS_BANDS = ("tc_brightness", "tc_greenness", "tc_wetness")
 """The tasseled-cap trend composites, in the order of the TCVIS rasters."""
 
+USUAL_SURROUNDINGS_M = 100.0
+"""Radius of the disc that ``relative_elevation`` compares a pixel with, where nobody says another one."""
+
 _NAN = float("nan")
 
 

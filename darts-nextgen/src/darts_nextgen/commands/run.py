@@ -23,7 +23,9 @@ def run(
     ] = None,
     models: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE_OR_DIR", help="Model file, or folder of *.pt; repeat for an ensemble."),
+        typer.Option(
+            metavar="FILE_OR_DIR", help="Model file, or folder of *.pt and *.safetensors; repeat for an ensemble."
+        ),
     ] = None,
     weights: Annotated[
         str | None,

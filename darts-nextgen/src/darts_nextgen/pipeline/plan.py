@@ -7,12 +7,13 @@ from darts_ensemble import Ensemble
 from darts_export.staleness import Verdict
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.inputs import model_hashes
-from darts_nextgen.pipeline.requirements import required_features, trends_rule, usable_models
+from darts_nextgen.pipeline.requirements import check_surroundings, required_features, trends_rule, usable_models
 from darts_nextgen.pipeline.resuming import judge_task
 from darts_nextgen.pipeline.stages import load_models
 from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
 from darts_utils.errors import ConfigError
 from darts_utils.files import exists, is_file
+from darts_utils.inference.agreement import Surroundings, trained_surroundings
 from darts_utils.variables import TCVIS_BANDS
 
 
@@ -42,7 +43,8 @@ def plan_run(config: RunConfig) -> RunPlan:
     Raises:
         ConfigError: A scene, an elevation model or trends are not where they should be, two scenes have the same tile id,
             a GeoTIFF comes without ``bands``, the sliding window does not fit a model, a model or a product needs what
-            the run cannot make, or models were trained with different rules for the release of the trends.
+            the run cannot make, models were trained with different rules for the release of the trends, or one with an
+            elevation relative to other surroundings than the run's.
         CheckpointError: A model file cannot be used.
         UnknownFrameworkError: No installed package provides a model's framework.
         DeviceError: A named device is not there.
@@ -61,6 +63,7 @@ def plan_run(config: RunConfig) -> RunPlan:
         ensemble.inference_batched([], options=config.inference)  # looks at the options, and has nothing to do
     except ValueError as error:
         raise ConfigError(f"[inference]: {error}") from error
+    check_surroundings(config, trained_with=_surroundings_of_training(ensemble, models))
     taking_part = {name: hashes[name] for name in models}
     rule = trends_rule(config, trained_with=_rules_of_training(ensemble, models))
     return RunPlan(replace(config, tcvis_rule=rule), tasks, ensemble, taking_part, features)
@@ -70,6 +73,12 @@ def _rules_of_training(ensemble: Ensemble, models: Mapping[str, Collection[str]]
     """What the models with trends among their inputs say about the rule; a framework need not keep a config."""
     named = {name: getattr(ensemble.members[name], "config", {}).get("tcvis_rule") for name in models}
     return {name: rule for name, rule in named.items() if rule is not None and {*models[name]} & {*TCVIS_BANDS}}
+
+
+def _surroundings_of_training(ensemble: Ensemble, models: Collection[str]) -> dict[str, Surroundings]:
+    configs = {name: getattr(ensemble.members[name], "config", {}) for name in models}
+    named = {name: trained_surroundings(config) for name, config in configs.items() if "input_combination" in config}
+    return {name: surroundings for name, surroundings in named.items() if surroundings is not None}
 
 
 def _check_files(config: RunConfig, tasks: tuple[SceneTask, ...]) -> None:

@@ -12,6 +12,7 @@ from darts_preprocessing.loading.releases import RULES, ReleaseRule
 from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, OPTICAL_FEATURES
 from darts_preprocessing.spectral_indices import is_index
 from darts_utils.errors import ConfigError, DartsWarning, TileContractError
+from darts_utils.inference.agreement import Surroundings
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS, VARIABLES
 
 
@@ -105,6 +106,27 @@ def trends_rule(config: RunConfig, *, trained_with: Mapping[str, object]) -> Rel
         notice = f"trends are chosen by the rule {config.tcvis_rule}, but models were trained otherwise: {said}"
         warnings.warn(notice, DartsWarning, stacklevel=2)
     return config.tcvis_rule or (known[0] if known else None)
+
+
+def check_surroundings(config: RunConfig, *, trained_with: Mapping[str, Surroundings]) -> None:
+    """Raise if the relative elevation of the run is relative to something else than that of a model.
+
+    Args:
+        config: The run.
+        trained_with: Name of each model that says what its ``relative_elevation`` is relative to → that.
+
+    Raises:
+        ConfigError: Names the model, both, and what to do.
+    """
+    radii = config.preprocessing
+    made = Surroundings(radii.tpi_outer_radius_m, radii.tpi_inner_radius_m)
+    for name, trained in trained_with.items():
+        if not trained.matches(made):
+            raise ConfigError(
+                f"model {name!r} was trained with an elevation relative to the mean {trained}, but the run makes one relative to "
+                f"the mean {made}: set --tpi-outer-radius-m {trained.outer_m:g} --tpi-inner-radius-m {trained.inner_m:g}, or "
+                "choose another model"
+            )
 
 
 def _provided(on_request: Mapping[str | None, Collection[str]], named: Collection[str]) -> set[str]:

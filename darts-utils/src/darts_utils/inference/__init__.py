@@ -20,6 +20,7 @@
 `description`       `describe_checkpoint`: what a model file is, what it needs, how it was normalised, in words
 `network_faults`    what networks of others raise
 `requirements`      what a model needs of a tile, and how to get it
+`agreement`         whether a tile's inputs were made as those of the training: units of bands, radius of surroundings
 `devices`           `resolve_device`: "auto" may fall back to the CPU, a named device never does
 `config`            `InferenceConfig`: overlap, batch size, padding, blending, precision, symmetries
 ==================  ====================================================================================
