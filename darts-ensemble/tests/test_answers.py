@@ -40,7 +40,10 @@ def test_probabilities_pass_on_every_backend(backend):
         (set_at(True, 1.01), "but got 1 px with numbers outside 0 … 1"),
         (set_at(True, -3), "but got 1 px with numbers outside 0 … 1"),
         (lambda _, values: values * 100, r"but got \d+ px with numbers outside 0 … 1: the model or its package"),
-        (lambda _, values: values.astype("float64"), r"of float32 and shape \(70, 9\), but got an array of float64"),
+        (
+            lambda _, values: values.astype("float64"),
+            r"of float32, dims .* and shape \(70, 9\), but got an array of float64",
+        ),
     ],
 )
 def test_what_is_none_is_refused_with_the_model_and_the_tile(change, message):
@@ -51,10 +54,22 @@ def test_what_is_none_is_refused_with_the_model_and_the_tile(change, message):
 
 def test_another_shape_and_no_answer_at_all_are_refused():
     tile, answer = tile_and_answer()
-    with pytest.raises(ModelAnswerError, match=r"shape \(70, 9\), but got an array of float32 and shape \(60, 9\)"):
+    with pytest.raises(
+        ModelAnswerError, match=r"shape \(70, 9\), but got an array of float32, dims .* and shape \(60, 9\)"
+    ):
         checked_probabilities(answer.isel(y=slice(0, 60)), tile, model="model 'm'")
     with pytest.raises(ModelAnswerError, match="but got none"):
         checked_probabilities(tile, tile, model="model 'm'")
+
+
+def test_probabilities_that_lie_elsewhere_are_refused():
+    tile = example_tile(["valid_data_mask"], shape=(9, 9))
+    everywhere = tile.assign(valid_data_mask=tile.valid_data_mask | True)
+    answer = everywhere.assign(probabilities=(("y", "x"), np.full((9, 9), 0.5, "float32")))
+    with pytest.raises(ModelAnswerError, match=r"but got an array of float32, dims \('x', 'y'\) and shape \(9, 9\)"):
+        checked_probabilities(answer.transpose("x", "y"), everywhere, model="model 'm'")
+    with pytest.raises(ModelAnswerError, match="at the tile's own coordinates, but got others in x"):
+        checked_probabilities(answer.assign_coords(x=answer.x + 3), everywhere, model="model 'm'")
 
 
 def test_a_rounding_error_is_no_fault():
@@ -83,3 +98,8 @@ def test_an_ensemble_names_the_member_that_is_at_fault():
         ModelAnswerError, match="expected model 'a' of ensemble 'ensemble' to give one tile for each of 1, but got 2"
     ):
         Ensemble({"a": Odd(lambda _: [answer, answer])}).inference(tile)
+    for nothing, kind in ((None, "NoneType"), ([None], "list"), (answer, "Dataset")):
+        with pytest.raises(ModelAnswerError, match=f"of ensemble 'ensemble' to give a list of tiles, but got {kind}"):
+            Ensemble({"a": Odd(lambda _, nothing=nothing: nothing)}).inference(tile)
+    _, answer = tile_and_answer()
+    assert Ensemble({"a": Odd(lambda _: (answer,))}).inference(tile).probabilities.equals(answer.probabilities)

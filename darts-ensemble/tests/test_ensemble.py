@@ -113,6 +113,18 @@ def test_an_ensemble_is_a_tile_model_and_can_be_a_member(members):
     np.testing.assert_allclose(outer.inference(tile).probabilities.values, expected, atol=1e-7)
 
 
+def test_what_an_earlier_ensemble_said_is_dropped(members):
+    earlier = Ensemble({"old": FakeModel("old", bias=0.3), **members}).inference(
+        tile_of(), keep_members=True, keep_std=True
+    )
+    names = {*tile_of().data_vars, "probabilities"}
+    assert {*Ensemble(members).inference(earlier).data_vars} == names
+    again = Ensemble(members).inference(earlier, keep_members=True, keep_std=True)
+    assert {*again.data_vars} == names | {"probabilities-full", "probabilities-optical", "probabilities_std"}
+    assert again.identical(Ensemble(members).inference(tile_of(), keep_members=True, keep_std=True)[[*again.data_vars]])
+    assert "probabilities-old" in earlier  # the input is untouched
+
+
 def test_contract(members):
     ensemble = Ensemble(members)
     result = assert_verb_contract(

@@ -66,6 +66,7 @@ def test_the_threshold_itself_is_not_found():
     [
         ({"threshold": 1.5}, "expected the threshold of a gate to be 0 … 1, but got 1.5"),
         ({"threshold": float("nan")}, "but got nan"),
+        ({"threshold": "0.5"}, "but got '0.5'"),
         ({"reach_px": -1}, "expected reach_px of a gate to be a whole number of at least 0, but got -1"),
         ({"reach_px": 1.5}, "but got 1.5"),
         ({"reach_px": True}, "but got True"),

@@ -10,6 +10,7 @@ from darts_utils.device import array_namespace, computed, is_cupy
 from darts_utils.errors import ModelAnswerError
 from darts_utils.grids import tile_id
 from darts_utils.kernels import kernel, over_rows
+from darts_utils.tiles import DIMS
 
 _ROUNDING = 1e-6
 """How far beyond 0 and 1 a probability may be by rounding alone."""
@@ -28,14 +29,18 @@ def checked_probabilities(answer: xr.Dataset, tile: xr.Dataset, *, model: str) -
         ``(y, x)`` float32, NumPy or CuPy: 0 … 1 where the tile is valid, NaN elsewhere.
 
     Raises:
-        ModelAnswerError: The answer has no such array: not float32, of another shape, NaN at a valid pixel, a number at one
+        ModelAnswerError: The answer has no such array: not float32, on another grid, NaN at a valid pixel, a number at one
             that is not valid, or numbers outside 0 … 1 (percent, or the network's output before the sigmoid).
     """
-    values = computed(answer["probabilities"].data) if "probabilities" in answer else None
+    array = answer.get("probabilities")
     valid = computed(tile["valid_data_mask"].data)
-    if values is None or values.dtype != np.dtype("float32") or values.shape != valid.shape:
-        got = "none" if values is None else f"an array of {values.dtype} and shape {values.shape}"
-        raise _error(tile, model, f"an array 'probabilities' of float32 and shape {valid.shape}", got)
+    if array is None or array.dtype != np.dtype("float32") or array.dims != DIMS or array.shape != valid.shape:
+        got = "none" if array is None else f"an array of {array.dtype}, dims {array.dims} and shape {array.shape}"
+        raise _error(tile, model, f"an array 'probabilities' of float32, dims {DIMS} and shape {valid.shape}", got)
+    moved = [dim for dim in DIMS if not np.array_equal(array[dim].values, tile[dim].values)]
+    if moved:
+        raise _error(tile, model, "probabilities at the tile's own coordinates", f"others in {' and '.join(moved)}")
+    values = computed(array.data)
     faults = _faults_on_gpu(values, valid) if is_cupy(values) else _faults_of(values, valid)
     if any(faults):
         got = ", ".join(f"{count} px with {fault}" for fault, count in zip(_FAULTS, faults, strict=True) if count)
@@ -43,17 +48,27 @@ def checked_probabilities(answer: xr.Dataset, tile: xr.Dataset, *, model: str) -
     return values
 
 
-def check_count(answers: Sequence[xr.Dataset], tiles: Sequence[xr.Dataset], *, model: str) -> None:
-    """Raise if a model has not answered each tile with one.
+def checked_answers(answers: Sequence[xr.Dataset], tiles: Sequence[xr.Dataset], *, model: str) -> list[xr.Dataset]:
+    """Return what a model has answered as a list of its own, once it is known to be one tile for each.
+
+    Args:
+        answers: What ``inference_batched`` returned.
+        tiles: What it was given.
+        model: The model, for the message.
 
     Raises:
-        ModelAnswerError: Names the model and the numbers.
+        ModelAnswerError: Names the model and what came.
     """
+    if not isinstance(answers, Sequence) or not all(isinstance(answer, xr.Dataset) for answer in answers):
+        raise ModelAnswerError(
+            f"expected {model} to give a list of tiles, but got {type(answers).__name__}: its inference_batched is at fault"
+        )
     if len(answers) != len(tiles):
         raise ModelAnswerError(
             f"expected {model} to give one tile for each of {len(tiles)}, but got {len(answers)}: its inference_batched is "
             "at fault"
         )
+    return list(answers)
 
 
 def _error(tile: xr.Dataset, model: str, expected: str, got: str) -> ModelAnswerError:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import xarray as xr
 
-from darts_ensemble.answers import check_count, checked_probabilities
+from darts_ensemble.answers import checked_answers, checked_probabilities
 from darts_ensemble.averaging import RunningAverage
 from darts_ensemble.membership import Membership, Missing, check_missing, members_for
 from darts_ensemble.sources import Source, model_files
@@ -21,6 +21,8 @@ from darts_utils.tiles import variable
 
 _VALID = "valid_data_mask"
 """What says where there must be a probability."""
+_STD = "probabilities_std"
+_MEMBER_PREFIX = "probabilities-"
 
 
 class Ensemble:
@@ -129,6 +131,8 @@ class Ensemble:
             ``probabilities-<member>``  (y, x) float32: each member's own, if asked for;
             ``probabilities_std``  (y, x) float32: √(Σ w·(p − mean)² / Σ w), the spread of those that were averaged, if asked
             for; 0 where there is one alone.
+            What members said before, in ``probabilities-<member>`` and ``probabilities_std``, is dropped: it would be taken
+            for a part of this mean.
 
         Raises:
             MissingVariableError: The tile lacks a variable; names the member that needs it, before any work is done. With
@@ -186,9 +190,9 @@ class Ensemble:
                 values = checked_probabilities(answer, tiles[index], model=self._called(member))
                 averages[index].add(values, weight=memberships[index].relative_weights[member])
                 if keep_members:
-                    added[index][f"probabilities-{member}"] = answer["probabilities"].variable
+                    added[index][f"{_MEMBER_PREFIX}{member}"] = answer["probabilities"].variable
         return [
-            tile.assign(more | _combined(average, membership, keep_std=keep_std))
+            tile.drop_vars(_said_before(tile)).assign(more | _combined(average, membership, keep_std=keep_std))
             for tile, more, average, membership in zip(tiles, added, averages, memberships, strict=True)
         ]
 
@@ -209,8 +213,9 @@ class Ensemble:
         """What a member says about tiles, each let go when the next is asked for."""
         if not tiles:
             return
-        answers = self._members[member].inference_batched(tiles, options=options)
-        check_count(answers, tiles, model=self._called(member))
+        answers = checked_answers(
+            self._members[member].inference_batched(tiles, options=options), tiles, model=self._called(member)
+        )
         answers.reverse()
         while answers:
             yield answers.pop()
@@ -226,11 +231,15 @@ class Ensemble:
                 raise ConfigError(f"member {member!r} of ensemble {self._name!r}: {error}") from error
 
 
+def _said_before(tile: xr.Dataset) -> list[str]:
+    return [str(name) for name in tile.data_vars if name == _STD or str(name).startswith(_MEMBER_PREFIX)]
+
+
 def _combined(average: RunningAverage, membership: Membership, *, keep_std: bool) -> dict[str, Any]:
     record = {"source": membership.source, **membership.attrs}
     combined = {"probabilities": variable("probabilities", average.mean(), **record)}
     if keep_std:
-        combined["probabilities_std"] = variable("probabilities_std", average.std(), **record)
+        combined[_STD] = variable(_STD, average.std(), **record)
     return combined
 
 

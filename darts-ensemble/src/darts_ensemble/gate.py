@@ -28,7 +28,7 @@ class Gate:
     """How far around a found pixel the gate is open, in pixels of the grid on which the gate stands; 0: that pixel alone."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
+        if not isinstance(self.threshold, int | float) or not 0 <= self.threshold <= 1:
             raise ConfigError(f"expected the threshold of a gate to be 0 … 1, but got {self.threshold!r}")
         if isinstance(self.reach_px, bool) or not isinstance(self.reach_px, int) or self.reach_px < 0:
             raise ConfigError(

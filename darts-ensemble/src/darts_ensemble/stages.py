@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
-from darts_ensemble.answers import check_count, checked_probabilities
+from darts_ensemble.answers import checked_answers, checked_probabilities
 from darts_ensemble.gate import Gate
 from darts_ensemble.overlay import nearest_pixels, overlay
 from darts_utils.device import array_namespace, computed
@@ -146,8 +146,7 @@ def _run(tiles: list[xr.Dataset], stages: list[TileStage | Gate], options: Infer
 
 
 def _answers(stage: TileStage, tiles: list[xr.Dataset], options: InferenceConfig) -> list[xr.Dataset]:
-    answers = stage.inference_batched(tiles, options=options)
-    check_count(answers, tiles, model=f"stage {stage.name!r}")
+    answers = checked_answers(stage.inference_batched(tiles, options=options), tiles, model=f"stage {stage.name!r}")
     for answer, tile in zip(answers, tiles, strict=True):
         require_model_inputs(answer, ["valid_data_mask"], consumer=f"what follows stage {stage.name!r}")
         nearest_pixels(geobox_of(answer), geobox_of(tile))  # raises where the CRS differ
