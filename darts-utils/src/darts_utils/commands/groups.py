@@ -13,8 +13,9 @@ from darts_utils.tile_io import read_tile, write_tile
 
 _logger = get_logger(__name__)
 
-GROUP_PX = 1024 * 1024
-"""Pixels of tiles that share the network's batches; a tile of this size fills them alone."""
+GROUP_PX = 2048 * 2048
+"""Pixels of tiles that share the network's batches: as many as the largest batch has, which is that of a CUDA device. A tile of
+this size fills it alone."""
 
 
 class GroupedTiles:
