@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from darts_export import export_tile
+from darts_export import ExportConfig, export_tile
 from darts_export.checking import check_tile_folder
 from darts_export.fingerprints import sha256_of
+from darts_export.from_files import export_file
 from darts_export.manifest import read_manifest
 from darts_utils.cli import app
-from darts_utils.errors import OutputError
+from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import TEMPORARY_PREFIX
 from darts_utils.tile_io import write_tile
 
@@ -76,6 +77,58 @@ def test_tile_files_become_folders(tile: xr.Dataset, tmp_path: Path, darts: Dart
     code, out, _ = darts("export", "check", tmp_path / "out")
     assert code == 1
     assert "example-0: unknown: probabilities.tif is not of this export" in out
+
+
+def test_what_is_current_is_left_alone(tile: xr.Dataset, tmp_path: Path, darts: Darts) -> None:
+    file = write_tile(tile, tmp_path / "first.nc")
+    options = ["export", file, "--out", tmp_path / "out", "--products", "binarized,ndvi"]
+    raster = tmp_path / "out" / "example-0" / "ndvi.tif"
+
+    def is_written_again(*more: object) -> bool:
+        before = raster.stat().st_ino if raster.exists() else 0
+        assert darts(*options, *more)[0] == 0
+        return raster.stat().st_ino != before
+
+    assert is_written_again()
+    assert not is_written_again()
+    assert not is_written_again("--products", "ndvi")  # more is there
+    assert is_written_again("--force")
+    assert is_written_again("--overviews")
+    assert is_written_again()
+    raster.write_bytes(raster.read_bytes()[:-1])
+    assert is_written_again()
+    write_tile(tile.assign_attrs(sensor="sentinel2"), file)
+    assert is_written_again()
+    assert not is_written_again()
+
+
+def test_two_files_of_one_tile(tile: xr.Dataset, tmp_path: Path, darts: Darts) -> None:
+    for name in ("first", "second"):
+        write_tile(tile, tmp_path / "tiles" / f"{name}.nc")
+    code, out, err = darts("export", tmp_path / "tiles", "--out", tmp_path / "out", "--products", "ndvi")
+    assert (code, out) == (1, "export: 1 of 2 done\n")
+    assert "second.nc' both hold 'example-0', and the second would overwrite the first" in err
+    (looked_at,) = read_manifest(tmp_path / "out" / "example-0").origin.inputs["tile"]
+    assert looked_at.name == "first.nc"
+
+
+def test_options_that_would_have_no_effect_are_refused(tile: xr.Dataset, tmp_path: Path) -> None:
+    file = write_tile(tile, tmp_path / "first.nc")
+    with pytest.raises(
+        ConfigError, match="block_px is not an option of an export, but got 256: expected one of products"
+    ):
+        export_file(file, tmp_path / "out", options=ExportConfig(block_px=256))
+    assert export_file(file, tmp_path / "out", options=ExportConfig(("ndvi",))) == tmp_path / "out" / "example-0"
+
+
+def test_a_folder_of_another_tile(results: Path, tmp_path: Path, darts: Darts) -> None:
+    (results / "a").rename(results / "c")
+    code, out, _ = darts("export", "check", results)
+    assert (code, out) == (1, "c: another tile: the manifest is that of a\n1 of 2 tiles complete\n")
+    (results / "c").rename(tmp_path / "stored")
+    (results / "a").symlink_to(tmp_path / "stored")
+    for arguments in ([results], [results / "a", results / "b" / ".." / "b"]):
+        assert darts("export", "check", *arguments)[:2] == (0, "2 of 2 tiles complete\n")
 
 
 def test_complete_folders_are_complete(results: Path, darts: Darts) -> None:

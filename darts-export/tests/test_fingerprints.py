@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def test_another_time_alone_is_no_change_where_the_content_is_known(files: dict[
     os.utime(files["a.tif"], ns=(2, 2))
     assert changes_of(known, files) == []
     assert changes_of(unread, files) == ["a.tif has another time"]
+
+
+def test_another_file_of_the_same_size_and_time_is_noticed(files: dict[str, Path]) -> None:
+    """A copy that keeps the time (``cp -p``, ``rsync -t``, an archive) cannot keep the time of the system."""
+    known = [fingerprint(path, name=name) for name, path in files.items()]
+    unread = [fingerprint(path, name=name, largest_hashed=0) for name, path in files.items()]
+    time.sleep(0.02)  # more than a tick of the file system's clock
+    _write(files["a.tif"], b"A.TIF" * 100)
+    files["b.json"].chmod(0o600)
+    assert changes_of(known, files) == ["a.tif has another content"]
+    assert fingerprint(files["a.tif"], name="a.tif").sha256 != known[0].sha256
+    assert changes_of(unread, files) == []  # known by size and time alone
 
 
 def test_what_did_not_change_is_not_read(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ options = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
-inputs = st.lists(st.builds(Fingerprint, texts, numbers, numbers, st.none() | hashes), max_size=3).map(tuple)
+inputs = st.lists(st.builds(Fingerprint, texts, numbers, numbers, numbers, st.none() | hashes), max_size=3).map(tuple)
 origins = st.builds(
     Origin,
     inputs=st.dictionaries(texts, inputs, max_size=2),
@@ -75,7 +75,9 @@ def test_a_manifest_tells_the_truth(tile: xr.Dataset, tmp_path: Path) -> None:
 
 
 def test_an_origin_is_recorded(tile: xr.Dataset, tmp_path: Path) -> None:
-    origin = Origin({"scene": (Fingerprint("a.tif", 1, 2, None),)}, {"full": "0" * 64}, ("full",), {"a": 1}, {"darts": "1"})
+    origin = Origin(
+        {"scene": (Fingerprint("a.tif", 1, 2, 3, None),)}, {"full": "0" * 64}, ("full",), {"a": 1}, {"darts": "1"}
+    )
     export_tile(tile, tmp_path, products=["ndvi"], origin=origin)
     assert read_manifest(tmp_path / "example-0").origin == origin
     others = [tile.assign_attrs(tile_id=name) for name in ("one", "two")]
@@ -93,17 +95,32 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     assert read_manifest(tmp_path) is None
     assert read_manifest(tmp_path / "gone") is None
-    for text in ("", "[]", "{}", "1", '{"checksum": "0"}', '{"format": 1}'):
+    texts = ("", "[]", "{}", "1", '{"checksum": "0"}', '{"format": 2}', '{"format": 2, "checksum": "0", "x": NaN}')
+    for text in (*texts, '{"format": ' + "[" * 10**5):
         path.write_text(text)
         with pytest.raises(
-            OutputError, match="expected a manifest at '.*manifest.json', but it is damaged: export again"
+            OutputError, match="expected a manifest at '.*', but it is damaged, or was changed by hand: export again"
         ):
             read_manifest(tmp_path)
     path.write_bytes(b"\xff")
     with pytest.raises(OutputError, match="but it cannot be read"):
         read_manifest(tmp_path)
-    content = {"format": 2}
-    checksum = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    path.write_text(json.dumps({**content, "checksum": checksum}))
-    with pytest.raises(OutputError, match="expected a manifest of format 1 at '.*', but got 2: export again, or use"):
-        read_manifest(tmp_path)
+    for other in (1, 3, "2", None):
+        path.write_text(json.dumps({"format": other, "unheard of": True}))
+        message = f"expected a manifest of format 2 at '.*', but got {other!r}: export again, or use the version"
+        with pytest.raises(OutputError, match=message):
+            read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["inputs", "left_out", "files", "summary", "tile_id"])
+def test_a_manifest_that_lacks_something_is_refused_though_its_checksum_fits(
+    tile: xr.Dataset, tmp_path: Path, key: str
+) -> None:
+    path = export_tile(tile, tmp_path, products=["ndvi"])["ndvi"].with_name("manifest.json")
+    content = json.loads(path.read_text())
+    for change in ({}, {"files": [{"name": "ndvi.tif", "weight": 3}]}):
+        changed = {name: value for name, value in content.items() if name not in {key, "checksum"}} | change
+        checksum = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()
+        path.write_text(json.dumps({**changed, "checksum": checksum}))
+        with pytest.raises(OutputError, match="but it is damaged, or was changed by hand: export again"):
+            read_manifest(path.parent)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_export.manifest import MANIFEST_FILE, read_manifest
-from darts_export.staleness import damage_of
+from darts_export.staleness import damage_of, other_tile
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import TEMPORARY_PREFIX
 
@@ -31,7 +31,8 @@ def check_tile_folder(folder: str | os.PathLike[str], *, sizes_only: bool = Fals
         sizes_only: Look at the sizes of the files, and do not read them.
 
     Returns:
-        What is missing or damaged, unfinished files, and files that are not of the export that the manifest describes.
+        What is missing or damaged, unfinished files, a manifest that is that of another tile, and files that are not of
+        the export that the manifest describes.
 
     Raises:
         OutputError: The folder cannot be looked into.
@@ -56,7 +57,10 @@ def check_tile_folder(folder: str | os.PathLike[str], *, sizes_only: bool = Fals
         return FolderCheck(place, 0, (f"manifest: {error}", *unfinished))
     if manifest is None:
         return FolderCheck(place, 0, (f"not finished: there is no {MANIFEST_FILE}", *unfinished))
-    damages = [damage_of(file, place, sizes_only=sizes_only) for file in manifest.files]
+    damages = [
+        other_tile(manifest, place),
+        *(damage_of(file, place, sizes_only=sizes_only) for file in manifest.files),
+    ]
     known = {MANIFEST_FILE, *(file.name for file in manifest.files)}
     others = [
         f"unknown: {name} is not of this export"
@@ -81,7 +85,7 @@ def tile_folders(paths: Sequence[Path]) -> list[Path]:
         ConfigError: A path is no folder, or holds neither a manifest nor folders.
         OutputError: A folder cannot be looked into.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for path in paths:
         if not path.is_dir():
             raise ConfigError(f"expected a folder of results, or of a tile, at '{path}', but there is none")
@@ -90,8 +94,9 @@ def tile_folders(paths: Sequence[Path]) -> list[Path]:
             raise ConfigError(
                 f"expected a folder of results, or of a tile, at '{path}', but it holds neither {MANIFEST_FILE} nor folders"
             )
-        found.update(dict.fromkeys(each.resolve() for each in inside))
-    return list(found)
+        for each in inside:  # a link has the name of the tile, what it points to may have another
+            found.setdefault(each.resolve(), Path(os.path.abspath(each)))  # noqa: PTH100
+    return list(found.values())
 
 
 def unfinished_beside(folders: Sequence[Path]) -> list[Path]:

@@ -30,28 +30,33 @@ def export(
     styles: Annotated[
         bool | None, typer.Option("--styles/--no-styles", help="Write a QGIS style beside each raster and table.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Export all tiles, also those whose products are current.")
+    ] = False,
 ) -> None:
     """Write the products of post-processed tiles: rasters, polygons, thumbnails, STAC items.
 
     For each tile file, DIR/<tile id>/ receives its products and a manifest; `darts export check DIR` compares the two.
-    Earlier files of the same tile are replaced, each when its successor is complete. A tile that cannot be exported never
-    stops the others.
+    Products that are complete and current (same tile file, options and version) are left as they are; others are replaced,
+    each file when its successor is complete. Of two files of one tile the second is refused. A tile that cannot be exported
+    never stops the others.
 
     Exit codes: 0 all tiles are written, 1 some failed, 2 wrong usage.
     """
     from darts_export.config import ExportConfig
-    from darts_export.from_files import export_file
+    from darts_export.from_files import exporter
     from darts_utils.commands.steps import run_each, tile_files
 
     given = {
-        name: value for name, value in context.params.items() if name not in {"tiles", "out"} and value is not None
+        name: value
+        for name, value in context.params.items()
+        if name not in {"tiles", "out", "force"} and value is not None
     }
     if products is not None:
         given["products"] = tuple(name.strip() for name in products.split(","))
-    options = ExportConfig(**given)
     code = run_each(
         tile_files(tiles),
-        lambda file: export_file(file, out, options=options),
+        exporter(out, options=ExportConfig(**given), force=force),
         name=lambda file: file.stem,
         title="export",
     )

@@ -19,7 +19,9 @@ class Fingerprint:
     size: int
     """Bytes."""
     mtime_ns: int
-    """Time of the last change, nanoseconds since 1970."""
+    """Time of the last change, nanoseconds since 1970; programs may set it."""
+    ctime_ns: int
+    """Time at which the system last changed anything about the file; programs cannot set it."""
     sha256: str | None
     """Hash of the content; None where the file is known by size and time alone."""
 
@@ -47,12 +49,12 @@ def fingerprint(path: str | os.PathLike[str], *, name: str, largest_hashed: int 
 
     Notes:
         The file is looked at before it is read. Take a fingerprint before you use a file: whatever changes it afterwards,
-        changes what the next look sees. Within a process the content of a file is read once for each size and time.
+        changes what the next look sees. Within a process the content of a file is read once for each size and times.
     """
     found = Path(path).stat()
     is_hashed = largest_hashed is None or found.st_size <= largest_hashed
-    sha256 = _remembered_sha256(os.fspath(path), found.st_size, found.st_mtime_ns) if is_hashed else None
-    return Fingerprint(name, found.st_size, found.st_mtime_ns, sha256)
+    sha256 = _sha256_as_found(path, found) if is_hashed else None
+    return Fingerprint(name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, sha256)
 
 
 def changes_of(known: Sequence[Fingerprint], files: Mapping[str, Path]) -> list[str]:
@@ -66,8 +68,10 @@ def changes_of(known: Sequence[Fingerprint], files: Mapping[str, Path]) -> list[
         One line for each file that was changed, is new, or is gone; empty where all is as it was.
 
     Notes:
-        A file of the same size and time is taken for the same, without reading it. One of the same size and another time
-        is read, if its hash is known.
+        A file of the same size and the same two times is taken for the same, without reading it: a change that escapes
+        must keep the size and come within the same tick of the file system's clock (milliseconds; seconds on some), or the
+        system's clock was set back. Where a time differs (another file that was given the old time, a copy, new
+        permissions), the content decides, if its hash is known; if it is not, size and ``mtime_ns`` do.
     """
     before = {each.name: each for each in known}
     gone = [f"{name} is gone" for name in before if name not in files]
@@ -81,17 +85,21 @@ def _change_of(before: Fingerprint, path: Path) -> str | None:
         now = path.stat()
         if now.st_size != before.size:
             return f"{before.name} has {now.st_size} bytes instead of {before.size}"
-        if now.st_mtime_ns == before.mtime_ns:
-            return None
         if before.sha256 is None:
-            return f"{before.name} has another time"
-        if _remembered_sha256(os.fspath(path), now.st_size, now.st_mtime_ns) != before.sha256:
+            return None if now.st_mtime_ns == before.mtime_ns else f"{before.name} has another time"
+        if (now.st_mtime_ns, now.st_ctime_ns) == (before.mtime_ns, before.ctime_ns):
+            return None
+        if _sha256_as_found(path, now) != before.sha256:
             return f"{before.name} has another content"
     except OSError as error:
         return f"{before.name} cannot be read ({error.strerror})"
     return None
 
 
+def _sha256_as_found(path: str | os.PathLike[str], found: os.stat_result) -> str:
+    return _remembered_sha256(os.fspath(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
 @lru_cache(maxsize=_REMEMBERED_FILES)
-def _remembered_sha256(path: str, _size: int, _mtime_ns: int) -> str:
+def _remembered_sha256(path: str, _size: int, _mtime_ns: int, _ctime_ns: int) -> str:
     return sha256_of(path)

@@ -16,8 +16,8 @@ from darts_utils.files import atomic_path
 MANIFEST_FILE = "manifest.json"
 """Name of the manifest in the folder of a tile; it is the last file that an export writes."""
 
-FORMAT = 1
-"""Version of the manifest's format."""
+FORMAT = 2
+"""Version of the manifest's format; another one is refused, and its tile is made again."""
 
 
 @dataclass(frozen=True)
@@ -103,17 +103,24 @@ def read_manifest(folder: str | os.PathLike[str]) -> Manifest | None:
         raise OutputError(f"expected a manifest at '{path}', but it cannot be read ({error}): export again") from error
     try:
         content = json.loads(text)
-        checksum = content.pop("checksum")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OutputError(f"expected a manifest at '{path}', but it is damaged: export again") from error
-    if checksum != _checksum(content):
-        raise OutputError(f"expected a manifest at '{path}', but it is damaged: export again")
-    if content.get("format") != FORMAT:
+        if content["format"] == FORMAT:
+            return _verified(content)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise OutputError(
-            f"expected a manifest of format {FORMAT} at '{path}', but got {content.get('format')!r}: export again, or use "
-            "the version of DARTS that wrote it"
-        )
-    return _manifest_of(content)
+            f"expected a manifest at '{path}', but it is damaged, or was changed by hand: export again"
+        ) from error
+    raise OutputError(
+        f"expected a manifest of format {FORMAT} at '{path}', but got {content['format']!r}: export again, or use the version "
+        "of DARTS that wrote it"
+    )
+
+
+def _verified(content: Mapping[str, Any]) -> Manifest:
+    """Turn what a file holds into a manifest; whatever is wrong with it is one of the errors of Python."""
+    noted = {name: value for name, value in content.items() if name != "checksum"}
+    if content["checksum"] != _checksum(noted):
+        raise ValueError("the checksum is that of another content")
+    return _manifest_of(noted)
 
 
 def _content_of(manifest: Manifest) -> dict[str, Any]:

@@ -68,6 +68,13 @@ def judge(folder: str | os.PathLike[str], demand: Demand) -> Verdict:
     return Verdict(tuple(_reasons(manifest, place, demand)), manifest)
 
 
+def other_tile(manifest: Manifest, folder: Path) -> str | None:
+    """Say that a manifest is not that of the tile whose folder it lies in; None where it is."""
+    if manifest.tile_id == Path(os.path.abspath(folder)).name:  # noqa: PTH100 - a link has the name of the tile
+        return None
+    return f"another tile: the manifest is that of {manifest.tile_id}"
+
+
 def damage_of(file: WrittenFile, folder: Path, *, sizes_only: bool = False) -> str | None:
     """Say what is wrong with a file of an export; None where nothing is.
 
@@ -98,8 +105,8 @@ def _without_manifest(folder: Path) -> str:
 
 
 def _reasons(manifest: Manifest, folder: Path, demand: Demand) -> Iterator[str]:
-    if manifest.tile_id != folder.absolute().name:
-        yield f"another tile: the manifest is that of {manifest.tile_id}"
+    if (stranger := other_tile(manifest, folder)) is not None:
+        yield stranger
     yield from _software_changes(manifest.origin.software, demand.software)
     yield from _model_changes(manifest.origin.models, demand.models)
     yield from config_changes(manifest.origin.config, plain_options(demand.config))
