@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from rasterio.shutil import copy as copy_raster
 
+from darts_export.fingerprints import changes_of
 from darts_nextgen import RunConfig
 from darts_nextgen.pipeline import inputs as inputs_module
 from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths, model_hashes
@@ -50,6 +51,23 @@ def test_a_scene_folder_has_all_its_files_but_no_results(tmp_path, raster):
     assert found == {
         "scene": {"a_metadata.json": tmp_path / "scene" / "a_metadata.json", "inner/a_SR.tif": image},
     }
+
+
+def test_folders_that_are_links_are_looked_into(tmp_path, raster):
+    """A scene is often put together of links; one that leads back must not lead on for ever."""
+    band = raster("store/IMG_DATA/B02.tif")
+    (tmp_path / "scene").mkdir()
+    (tmp_path / "scene" / "GRANULE").symlink_to(tmp_path / "store")
+    (tmp_path / "store" / "back").symlink_to(tmp_path / "scene")
+    (tmp_path / "store" / "again").symlink_to(tmp_path / "store")
+    raster("elsewhere/x/probabilities.tif")
+    (tmp_path / "scene" / "results").symlink_to(tmp_path / "elsewhere")
+    config = config_of(tmp_path, out=tmp_path / "elsewhere")
+    found = input_paths(SceneTask(tmp_path / "scene", "scene"), config=config, features=())
+    assert found == {"scene": {"GRANULE/IMG_DATA/B02.tif": tmp_path / "scene" / "GRANULE" / "IMG_DATA" / "B02.tif"}}
+    before = input_fingerprints(found)["scene"]
+    band.write_bytes(band.read_bytes()[:-1])
+    assert changes_of(before, found["scene"]) != []
 
 
 def test_rasters_have_what_gdal_reads_with_them(tmp_path, raster):

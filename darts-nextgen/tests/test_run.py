@@ -1,7 +1,9 @@
 """``darts run`` and `run_local` from files to files."""
 
 import dataclasses
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,7 @@ FILES = {
     "prediction_extent.gpkg",
     "prediction_extent.parquet",
     "thumbnail.jpg",
+    *(f"{name}.qml" for name in ("probabilities", "binarized", "prediction_segments", "prediction_extent")),
 }
 
 
@@ -226,6 +229,17 @@ def test_an_interrupted_run_leaves_a_valid_table(planet, models, tmp_path, monke
     report = read_report(tmp_path / "out" / "results.parquet")
     assert [row.status for row in report.rows] == ["done", "pending", "pending"]
     assert report.exit_code == 1
+
+
+def test_where_there_are_no_locks_a_run_warns(models, tmp_path, monkeypatch, caplog):
+    def no_locks(*_):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    (tmp_path / "scenes.txt").write_text("gone\n")
+    options = {"scenes": str(tmp_path / "scenes.txt"), "models": models / "optical.pt", "out": tmp_path / "out"}
+    assert run_local(RunConfig(**options)).exit_code == 1
+    assert f"the file system of '{tmp_path / 'out'}' knows no locks on folders" in caplog.text
 
 
 def test_a_dry_run_checks_and_prints_and_writes_nothing(planet, models, tmp_path, darts):

@@ -112,8 +112,12 @@ def _raster_files(path: Path, *, results: Path) -> Mapping[str, Path]:
 
 
 def _files_below(folder: Path, *, results: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(each for each in folders if Path(place, each).absolute() != results.absolute())
+    """The files in a folder, those in folders that are links too, each folder once."""
+    passed = {results.resolve(), folder.resolve()}
+    for place, folders, files in os.walk(folder, followlinks=True):
+        targets = {each: Path(place, each).resolve() for each in sorted(folders)}
+        folders[:] = [each for each, target in targets.items() if target not in passed]
+        passed.update(targets.values())
         yield from (Path(place, name) for name in sorted(files) if not name.startswith(TEMPORARY_PREFIX))
 
 

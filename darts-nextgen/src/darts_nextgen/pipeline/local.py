@@ -79,7 +79,12 @@ def run_local(config: RunConfig, *, force: bool = False, progress: Progress = lo
         tile is made again is logged, and is what `RunPlan.judge` says.
     """
     plan = plan_run(config)
-    with sole_writer(config.out):
+    with sole_writer(config.out) as is_certain:
+        if not is_certain:
+            _logger.warning(
+                "the file system of '%s' knows no locks on folders: see to it that no other run writes there at the same time",
+                config.out,
+            )
         remove_leftovers(config.out)
         write_config(config, config.out / RUN_FILE)
         stages = run_stages(
