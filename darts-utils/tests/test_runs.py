@@ -125,6 +125,20 @@ def test_thresholds_within_lower_ones(mask, seed):
         np.testing.assert_array_equal(within.labels(), expected)
 
 
+@pytest.mark.parametrize("width", [1, 7, 8, 9, 15, 16, 17, 63, 64, 65])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95, 1])
+def test_rows_of_any_length_are_read_to_their_end_and_not_beyond(width, share):
+    """Eight pixels are looked at together; runs within runs begin and end anywhere in such a word."""
+    rng = np.random.default_rng(width)
+    mask = rng.random((70, width)) < share
+    values = np.where(mask, 0.5 + 0.5 * rng.random(mask.shape), 0).astype("float32")
+    wider = find_runs(values, above=0.25)
+    np.testing.assert_array_equal(wider.labels(), scipy.ndimage.label(mask, NEIGHBOURS)[0])
+    for above in (0.25, 0.6, 0.9):
+        expected = scipy.ndimage.label(values > np.float32(above), NEIGHBOURS)[0]
+        np.testing.assert_array_equal(find_runs(values, above=above, within=wider).labels(), expected)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", [name for name in MASKS if MASKS[name].size])
 def test_a_gpu_finds_the_same_objects(name):

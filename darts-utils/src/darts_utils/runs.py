@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darts_utils._run_kernels import (
+from darts_utils.run_kernels import (
     add_up,
     draw_labels,
     draw_mask,

@@ -11,6 +11,10 @@ Array: TypeAlias = NDArray[Any]
 Found: TypeAlias = tuple[Array, ...]
 """Runs in each row, then first column, end (and label) of each run."""
 
+_ALL_0 = np.uint64(0)
+_ALL_1 = np.uint64(0x0101010101010101)
+"""Eight marks at once."""
+
 
 @kernel
 def _grown(array: Array, least: int) -> Array:
@@ -23,20 +27,24 @@ def _grown(array: Array, least: int) -> Array:
 
 
 @kernel
-def _append_runs(marked: Array, offset: int, first: Array, end: Array, number: int) -> int:
+def _append_runs(marked: Array, width: int, offset: int, first: Array, end: Array, number: int) -> int:
     """Append the runs of a row of marks to `first` and `end`; returns how many there are then.
 
-    Blocks without a change are passed over as a whole: almost all of a raster is such.
+    Args:
+        marked: ``(≥ width,)`` uint8: 0 or 1, and 0 from `width` up; of whole words of 8.
+        width: Length of the row.
+        offset: Column of its first pixel.
+        first: Room for the first column of each run.
+        end: Room for the column after its last.
+        number: How many runs are there already.
+
+    Eight pixels that go on as the one before them are passed over together: almost all of a raster is such.
     """
-    block, width, inside = 64, marked.size, False
-    for start in range(0, width, block):
-        stop = min(start + block, width)
-        filled = 0
-        for column in range(start, stop):
-            filled += marked[column]
-        if filled == (stop - start if inside else 0):
+    words, going_on, inside = marked.view(np.uint64), _ALL_0, False
+    for word in range((width + 7) // 8):
+        if words[word] == going_on:
             continue
-        for column in range(start, stop):
+        for column in range(8 * word, 8 * word + 8):
             if marked[column] != inside:
                 if inside:
                     end[number] = offset + column
@@ -44,6 +52,7 @@ def _append_runs(marked: Array, offset: int, first: Array, end: Array, number: i
                 else:
                     first[number] = offset + column
                 inside = not inside
+        going_on = _ALL_1 if inside else _ALL_0
     if inside:
         end[number] = offset + width
         number += 1
@@ -51,11 +60,16 @@ def _append_runs(marked: Array, offset: int, first: Array, end: Array, number: i
 
 
 @kernel
+def _whole_words(width: int) -> Array:
+    return np.zeros((width + 7) // 8 * 8, dtype=np.uint8)
+
+
+@kernel
 def scan_rows(first_row: int, last_row: int, values: Array, valid: Array, limit: float) -> Found:
     width = values.shape[1]
     counts = np.zeros(last_row - first_row, dtype=np.int64)
     first, end = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
-    marked = np.zeros(width, dtype=np.uint8)
+    marked = _whole_words(width)
     number = 0
     for row in range(first_row, last_row):
         for column in range(width):
@@ -65,7 +79,7 @@ def scan_rows(first_row: int, last_row: int, values: Array, valid: Array, limit:
                 marked[column] &= valid[row, column]
         first, end = _grown(first, number + width // 2 + 1), _grown(end, number + width // 2 + 1)
         before = number
-        number = _append_runs(marked, 0, first, end, number)
+        number = _append_runs(marked, width, 0, first, end, number)
         counts[row - first_row] = number - before
     return counts, first[:number].copy(), end[:number].copy()
 
@@ -77,7 +91,7 @@ def scan_runs(
     width = values.shape[1]
     counts = np.zeros(last_row - first_row, dtype=np.int64)
     first, end = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
-    marked = np.zeros(width, dtype=np.uint8)
+    marked = _whole_words(width)
     number = 0
     for row in range(first_row, last_row):
         first, end = _grown(first, number + width // 2 + 1), _grown(end, number + width // 2 + 1)
@@ -86,7 +100,8 @@ def scan_runs(
             offset, length = wider_first[run], wider_end[run] - wider_first[run]
             for column in range(length):
                 marked[column] = values[row, offset + column] > limit
-            number = _append_runs(marked[:length], offset, first, end, number)
+            marked[length : (length + 7) // 8 * 8] = 0
+            number = _append_runs(marked, length, offset, first, end, number)
         counts[row - first_row] = number - before
     return counts, first[:number].copy(), end[:number].copy()
 
