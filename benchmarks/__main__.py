@@ -38,10 +38,11 @@ def main() -> int:
         rows = [result] if isinstance(result, Row) else list(result)
         for row in rows:
             kept &= row.holds
-            mark = "holds" if row.holds else "MISSED"
+            bound = f"{'at most' if row.at_most else 'at least'} {row.limit:g}: " if row.limit is not None else ""
+            mark = ("holds" if row.holds else "MISSED") if bound else "no limit"
             print(
                 f"{name:<28} {row.what} | {row.peer} | ours {row.ours}, peer {row.theirs}, ratio {row.ratio:.3g} "
-                f"({'at most' if row.at_most else 'at least'} {row.limit:g}: {mark}) {row.note}",
+                f"({bound}{mark}) {row.note}",
                 flush=True,
             )
         write_rows({name: rows}, options.results, machine=machine)

@@ -30,8 +30,8 @@ class Row:
     """What the peer needs, with unit."""
     ratio: float
     """How many times better ours is, or what the limit speaks of."""
-    limit: float
-    """What the ratio should be: at least, or at most where `at_most`."""
+    limit: float | None
+    """What the ratio should be: at least, or at most where `at_most`; None where nothing is asked of it."""
     at_most: bool = False
     """True where a smaller ratio is better."""
     note: str = ""
@@ -39,7 +39,9 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Whether the limit is kept."""
+        """Whether the limit is kept; True where there is none."""
+        if self.limit is None:
+            return True
         return self.ratio <= self.limit if self.at_most else self.ratio >= self.limit
 
 
@@ -92,7 +94,7 @@ def against(
     ours: Callable[[], Any],
     peer: str,
     theirs: Callable[[], Any],
-    limit: float,
+    limit: float | None,
     agree: Callable[[Any, Any], str],
 ) -> Row:
     """Compare the results of ours and of a peer, then time both.
@@ -102,7 +104,7 @@ def against(
         ours: Our side.
         peer: Name of the other one.
         theirs: The other side.
-        limit: How many times faster ours should be at least.
+        limit: How many times faster ours should be at least; None asks for nothing.
         agree: Function of both results; says how far they agree, raises where they do not.
     """
     note = agree(ours(), theirs())

@@ -87,8 +87,8 @@ def _markdown(table: dict[str, dict[str, object]]) -> str:
     for name, entry in sorted(table.items()):
         where = f"{machines.index(str(entry['machine'])) + 1}, {entry['date']}"
         for row in entry["rows"]:  # type: ignore[attr-defined]
-            bound = f"{'≤' if row['at_most'] else '≥'} {row['limit']:g}"
-            holds = "yes" if row["holds"] else "**no**"
+            bound = "–" if row["limit"] is None else f"{'≤' if row['at_most'] else '≥'} {row['limit']:g}"
+            holds = "–" if row["limit"] is None else "yes" if row["holds"] else "**no**"
             lines.append(
                 f"| {name} | {row['what']} | {row['peer']} | {row['ours']} | {row['theirs']} | {row['ratio']:.3g} | {bound} | "
                 f"{holds} | {row['note']} | {where} |"

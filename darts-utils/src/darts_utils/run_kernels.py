@@ -66,6 +66,7 @@ def _whole_words(width: int) -> Array:
 
 @kernel
 def scan_rows(first_row: int, last_row: int, values: Array, valid: Array, limit: float) -> Found:
+    """Find the runs of valid values above `limit` in a band of rows."""
     width = values.shape[1]
     counts = np.zeros(last_row - first_row, dtype=np.int64)
     first, end = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
@@ -88,6 +89,7 @@ def scan_rows(first_row: int, last_row: int, values: Array, valid: Array, limit:
 def scan_runs(
     first_row: int, last_row: int, row_starts: Array, wider_first: Array, wider_end: Array, values: Array, limit: float
 ) -> Found:
+    """Find the runs of values above `limit` within wider runs, in a band of rows."""
     width = values.shape[1]
     counts = np.zeros(last_row - first_row, dtype=np.int64)
     first, end = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
@@ -108,6 +110,7 @@ def scan_runs(
 
 @kernel
 def scan_labels(first_row: int, last_row: int, labels: Array) -> Found:
+    """Find the runs of equal labels in a band of rows; their labels come last."""
     width = labels.shape[1]
     counts = np.zeros(last_row - first_row, dtype=np.int64)
     first, end = np.empty(1024, dtype=np.int32), np.empty(1024, dtype=np.int32)
@@ -169,12 +172,14 @@ def number_objects(row_starts: Array, first: Array, end: Array, label: Array) ->
 
 @kernel
 def add_up(label: Array, numbers: Array, sums: Array) -> None:
+    """Add the number of each run to the sum of its object."""
     for run in range(label.size):
         sums[label[run] - 1] += numbers[run]
 
 
 @kernel
 def fill_boxes(row_starts: Array, first: Array, end: Array, label: Array, boxes: Array) -> None:
+    """Fill in first row, end row, first column and end column of each object."""
     boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3] = row_starts.size, 0, np.iinfo(np.int32).max, 0
     for row in range(row_starts.size - 1):
         for run in range(row_starts[row], row_starts[row + 1]):
@@ -187,6 +192,7 @@ def fill_boxes(row_starts: Array, first: Array, end: Array, label: Array, boxes:
 def mark_touching(
     first_run: int, last_run: int, rows: Array, first: Array, end: Array, extent: Array, touches: Array
 ) -> None:
+    """Mark the runs, of a range, with a pixel outside `extent` or 8-adjacent to one outside."""
     height, width = extent.shape
     for run in range(first_run, last_run):
         outside = 0
@@ -198,6 +204,7 @@ def mark_touching(
 
 @kernel
 def place(first: Array, end: Array, label: Array, starts: Array, targets: Array) -> None:
+    """Say where the pixels of each run go among those of all objects; `starts` moves on to each object's end."""
     for run in range(first.size):
         targets[run] = starts[label[run] - 1]
         starts[label[run] - 1] += end[run] - first[run]
@@ -207,6 +214,7 @@ def place(first: Array, end: Array, label: Array, starts: Array, targets: Array)
 def gather(
     first_run: int, last_run: int, rows: Array, first: Array, end: Array, targets: Array, values: Array, found: Array
 ) -> None:
+    """Copy the values below a range of runs to where `place` says."""
     for run in range(first_run, last_run):
         for column in range(first[run], end[run]):
             found[targets[run] + column - first[run]] = values[rows[run], column]
@@ -216,6 +224,7 @@ def gather(
 def draw_mask(
     first_row: int, last_row: int, row_starts: Array, first: Array, end: Array, label: Array, keep: Array, drawn: Array
 ) -> None:
+    """Draw the objects to keep in a band of rows of `drawn`, False before."""
     for row in range(first_row, last_row):
         for run in range(row_starts[row], row_starts[row + 1]):
             if keep[label[run] - 1]:
@@ -226,6 +235,7 @@ def draw_mask(
 def draw_labels(
     first_row: int, last_row: int, row_starts: Array, first: Array, end: Array, label: Array, drawn: Array
 ) -> None:
+    """Draw the labels in a band of rows of `drawn`, 0 before."""
     for row in range(first_row, last_row):
         for run in range(row_starts[row], row_starts[row + 1]):
             drawn[row, first[run] : end[run]] = label[run]

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from darts_utils.errors import GridMismatchError
+from darts_utils.kernels import over_rows
 from darts_utils.run_kernels import (
     add_up,
     draw_labels,
@@ -23,8 +25,6 @@ from darts_utils.run_kernels import (
     scan_rows,
     scan_runs,
 )
-from darts_utils.errors import GridMismatchError
-from darts_utils.kernels import over_rows
 
 _LEAST_RUNS = 4096
 """Runs that are worth a thread."""
