@@ -183,7 +183,7 @@ def test_elevation_somewhere_else_fails_the_tile(planet, sentinel, models, tmp_p
         tmp_path / "out",
     )
     assert code == 1
-    assert "(preprocess): SceneError:" in err
+    assert "(preprocess): NoOverlapError:" in err
     assert "give one that overlaps" in err
 
 

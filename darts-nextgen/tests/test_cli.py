@@ -51,12 +51,13 @@ def test_every_option_of_a_run_is_a_key_of_its_configuration(darts):
     import dataclasses
     import inspect
 
+    from darts_nextgen.commands.options import OF_THE_COMMAND
     from darts_nextgen.commands.run import run
     from darts_nextgen.pipeline.config import SECTIONS, RunConfig, section_keys
 
     keys = {field.name for field in dataclasses.fields(RunConfig)} - set(SECTIONS)
     keys |= {key for section in SECTIONS for key in section_keys(section)}
-    assert set(inspect.signature(run).parameters) - {"context", "config", "dry_run"} == keys
+    assert set(inspect.signature(run).parameters) - {"context", *OF_THE_COMMAND} == keys
 
 
 def test_the_version_is_that_of_the_package():
