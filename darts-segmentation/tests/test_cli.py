@@ -137,6 +137,36 @@ def test_inspect_fails_where_weights_do_not_fit(tmp_path, weights):
     assert darts("model", "inspect", path, "--no-check").exit_code == 0
 
 
+def test_a_file_of_today_without_normalization_is_named(tmp_path, weights):
+    config = {key: value for key, value in CONFIG.items() if key != "normalization"}
+    path, target = tmp_path / "unsaid.pt", tmp_path / "said.pt"
+    torch.save({"config": config, "statedict": weights}, path)
+    commands = [
+        ("model", "inspect", path),
+        ("model", "inspect", path, "--no-check"),
+        ("model", "convert", path, target),
+        ("model", "convert", path, target, "--no-check"),
+        ("segment", tmp_path, "--model", path, "--out", tmp_path / "out"),
+    ]
+    write_tile(example_tile(["red", "slope", "valid_data_mask"], shape=(9, 9)), tmp_path / "t.nc")
+    for command in commands:
+        result = darts(*command)
+        assert result.exit_code == 2
+        assert f"model file '{path}' cannot be used: expected a normalization" in result.output
+        assert "darts model convert IN OUT --legacy-normalization NAME" in result.output
+    assert not target.exists()
+    assert darts("model", "convert", path, target, "--legacy-normalization", "dn3000").exit_code == 0
+    assert "trained on   DN/3000" in darts("model", "inspect", target).output
+
+
+def test_no_tile_at_all_is_said_before_the_model_is_loaded(tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = darts("segment", tmp_path / "empty", "--model", tmp_path / "gone.pt", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "gone.pt" not in result.output
+    assert "empty" in result.output
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_convert(older_file, tmp_path, suffix):
     target = tmp_path / "new" / f"model{suffix}"

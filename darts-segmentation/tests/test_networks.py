@@ -149,6 +149,7 @@ def test_what_is_missing_is_named(key):
         ),
         ({"encoder_name": "tu-test_vit"}, "Unet cannot be built from .*: .*downsampling"),
         ({"psp_use_batchnorms": True}, r"got 'psp_use_batchnorms'.*: remove it"),
+        ({"decoder_use_batchnorm": [1]}, "Unet cannot be built from"),
         ({1: 2, "arch": None}, r"the model config to have names \(text\), but got \[1\]: rename them"),
     ],
 )

@@ -10,10 +10,18 @@ import darts_segmentation
 from darts_segmentation import segmenter
 from darts_segmentation.networks import build_network
 from darts_segmentation.segmenter import Segmenter
-from darts_utils.errors import CheckpointError, ConfigError, DeviceError, MissingVariableError
+from darts_utils.errors import (
+    CheckpointError,
+    ConfigError,
+    DartsWarning,
+    DeviceError,
+    MissingVariableError,
+    TileContractError,
+)
 from darts_utils.inference import Checkpoint, InferenceConfig, network_input, parse_normalization, write_checkpoint
 from darts_utils.models import TileModel, model_class
 from darts_utils.testing import assert_verb_contract, example_tile
+from darts_utils.tile_io import read_tile, write_tile
 
 INPUTS = ["blue", "green", "red", "nir", "ndvi"]
 NETWORK = {
@@ -224,6 +232,50 @@ def test_a_missing_variable_stops_a_list_before_any_work(model, monkeypatch):
         model.inference_batched(tiles)
 
 
+@pytest.fixture(scope="module")
+def wide(weights):
+    """A model whose last input is elevation relative to the mean within 300 m."""
+    inputs = [*INPUTS[:4], "relative_elevation"]
+    scalings = dict.fromkeys(inputs, CONFIG["normalization"]["red"])
+    config = {**CONFIG, "input_combination": inputs, "normalization": scalings, "relative_elevation_radius_m": 300.0}
+    return Segmenter(Checkpoint(config, weights), name="wide", device="cpu")
+
+
+def test_elevation_relative_to_other_surroundings_is_refused(wide, tmp_path):
+    tile = example_tile([*INPUTS[:4], "dem", "valid_data_mask"], shape=(40, 40)).assign_attrs(tile_id="t1")
+    heights = tile.dem.copy(data=np.zeros((40, 40), "float32"))
+    for outer_m, message in (
+        (300.0, None),
+        (100.0, "that of tile 't1' is relative to the mean within 100 m: make the"),
+    ):
+        path = tmp_path / f"{outer_m}.nc"
+        made = heights.assign_attrs(outer_radius_m=outer_m, inner_radius_m=0.0, source="dem", units="m")
+        write_tile(tile.assign(relative_elevation=made), path)
+        if message is None:
+            assert wide.inference(read_tile(path)).probabilities.notnull().any()
+        else:
+            with pytest.raises(TileContractError, match=message):
+                wide.inference_batched([read_tile(path)])
+    with pytest.warns(DartsWarning, match="of model 'wide' is .* within 300 m, and tile 't1' does not say which one"):
+        wide.inference(tile.assign(relative_elevation=heights))
+
+
+def test_counts_of_the_sensor_are_refused(model):
+    tile = tile_of((20, 20))
+    tile.nir.attrs.update(reflectance_scale=1e-4, reflectance_offset=-0.1)
+    with pytest.raises(
+        TileContractError, match="model 'full' needs reflectance × 10 000 in 'nir'; tile .*: run prepro"
+    ):
+        model.inference_batched([tile_of((9, 9)), tile])
+
+
+def test_each_required_variable_is_named_once(weights):
+    inputs = [*INPUTS[:4], "valid_data_mask"]
+    scalings = dict.fromkeys(inputs, CONFIG["normalization"]["red"])
+    checkpoint = Checkpoint({**CONFIG, "input_combination": inputs, "normalization": scalings}, weights)
+    assert Segmenter(checkpoint, name="m", device="cpu").required_variables == tuple(inputs)
+
+
 def test_no_tile_gives_no_result(model):
     assert model.inference_batched([]) == []
 
@@ -233,6 +285,15 @@ def test_no_tile_gives_no_result(model):
     [
         ({"model_framework": "yolo"}, "expected a checkpoint of the framework 'smp', but got 'yolo'"),
         ({"patch_size": 100}, "expected patch_size to be divisible by the network's stride of 32 px, but got 100"),
+        (
+            {
+                "relative_elevation_radius_m": 0,
+                "input_combination": [*INPUTS[:4], "relative_elevation"],
+                "normalization": {**CONFIG["normalization"], "relative_elevation": {"offset": 0.0, "scale": 0.01}},
+            },
+            "expected relative_elevation_radius_m to be metres above 0, .* but got 0",
+        ),
+        ({"model": {**NETWORK, "in_channels": 10**40}}, "expected in_channels to be 5, .*, but got 1000"),
         ({"model": {**NETWORK, "in_channels": 7}}, "expected in_channels to be 5, one for each of blue, .*, but got 7"),
         (
             {"model": {**NETWORK, "decoder_channels": [8, 8, 8, 8, 8]}},

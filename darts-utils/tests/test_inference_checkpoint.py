@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from darts_utils.errors import CheckpointError, DeviceError, OutputError
 from darts_utils.inference import Checkpoint, load_weights, read_checkpoint, resolve_device, write_checkpoint
+from darts_utils.inference.nesting import check_nesting
 
 pytestmark = pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")  # torch, on its way to refuse
 
@@ -194,6 +195,77 @@ def test_a_whole_network_instead_of_its_weights_is_refused(tmp_path):
         read_checkpoint(path)
 
 
+def test_a_program_is_refused_for_what_it_is(tmp_path):
+    with pytest.warns(FutureWarning, match="jit"):
+        torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "m.pt")
+    with pytest.raises(
+        CheckpointError, match=r"m.pt' cannot be used: it was refused, because it is a program \(TorchScript\)"
+    ):
+        read_checkpoint(tmp_path / "m.pt")
+
+
+def test_a_small_file_does_not_become_large_in_memory(model_file):
+    with zipfile.ZipFile(model_file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(model_file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content if content else b" " * 100_000)
+        archive.writestr(next(iter(parts)).replace("data.pkl", "data/9"), bytes(1_000_000))
+    with pytest.raises(CheckpointError, match="it was refused, because its parts are larger than the file"):
+        read_checkpoint(model_file)
+
+
+def test_a_tensor_that_repeats_its_numbers_is_refused(tmp_path):
+    huge = torch.zeros(1).expand(10**6, 10**6)
+    path = save(tmp_path / "m.pt", config=CONFIG, statedict={**weights(), "huge": huge})
+    with pytest.raises(CheckpointError, match=r"but huge is a tensor of torch.float32, .* shape \(1000000, 1000000\)"):
+        read_checkpoint(path)
+    with_one = {"position": torch.arange(3.0).expand(1, -1)}  # nothing is repeated here
+    assert read_checkpoint(save(path, config=CONFIG, statedict=with_one)).statedict["position"].shape == (1, 3)
+
+
+def nested(kind):
+    inner = []
+    if kind == "deep":
+        for _ in range(2000):
+            inner = [inner]
+    elif kind == "in itself":
+        inner.append({"more": inner})
+    else:
+        for _ in range(12):
+            inner = [inner] * 10
+    return inner
+
+
+@pytest.mark.parametrize("kind", ["deep", "in itself", "many times the same"])
+def test_tables_that_never_end_are_refused(tmp_path, kind):
+    content = {"config": {**CONFIG, "input_combination": nested(kind)}, "statedict": weights()}
+    with pytest.raises(
+        CheckpointError, match="nested at most 64 levels deep and have at most 1,000,000 entries, but got"
+    ):
+        check_nesting(content)
+    if kind != "deep":  # Python's own pickle cannot write it
+        with pytest.raises(CheckpointError, match=r"m.pt' cannot be used: expected tables and lists that are nested"):
+            read_checkpoint(save(tmp_path / "m.pt", **content))
+
+
+@pytest.mark.parametrize("name", ["a\0b.pt", "a" * 5000 + ".pt", "a" * 5000 + ".safetensors"])
+def test_names_that_no_file_can_have(name):
+    with pytest.raises(CheckpointError, match="expected a model file, but there is none: check the path"):
+        read_checkpoint(name)
+
+
+def test_links_and_odd_names_lead_to_the_file(model_file):
+    odd = model_file.rename(model_file.with_name("Rückgang v1.2 (ü) 'x'.pt"))
+    link = model_file.with_name("link.pt")
+    link.symlink_to(odd)
+    assert read_checkpoint(link).config == read_checkpoint(odd).config
+    link.unlink()
+    link.symlink_to(link)
+    with pytest.raises(CheckpointError, match="expected a model file, but there is none"):
+        read_checkpoint(link)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -283,6 +355,16 @@ def test_weights_of_another_precision_are_converted(tmp_path, dtype):
     load_weights(network, read_checkpoint(save(tmp_path / "m.pt", config=CONFIG, statedict=stored)).statedict)
     assert network.weight.dtype == torch.float32
     assert (network.weight == 0.5).all()
+
+
+def test_weights_of_a_quantised_network_are_refused(tmp_path):
+    network = torch.nn.Linear(2, 1)
+    stored = {name: torch.ones_like(tensor, dtype=torch.int8) for name, tensor in network.state_dict().items()}
+    checkpoint = read_checkpoint(save(tmp_path / "m.pt", config=CONFIG, statedict=stored))
+    with pytest.raises(
+        CheckpointError, match="but weight is of type torch.int8, whole numbers instead of fractions; bias"
+    ):
+        load_weights(network, checkpoint.statedict)
 
 
 def test_weights_that_overflow_in_the_network_are_refused(tmp_path):

@@ -355,6 +355,11 @@ def test_a_run_without_relative_elevation(tmp_path):
             "dn3000",
             "expected input_channels to be 1, one for each of slope, but .* has 10",
         ),
+        (
+            {"model": {"architecture": 2020, "encoder": "resnet50"}},
+            "dn3000",
+            "expected architecture of the model in '.*' to be a name, but got 2020",
+        ),
         ({"model": {}}, "dn3000", "to have model with architecture and encoder, but got {}"),
         ({"epochs": ()}, "dn3000+tpi50", "expected weights like '.*checkpoints.07.pt', one file for each epoch"),
     ],
@@ -373,6 +378,26 @@ def test_a_config_that_is_no_plain_yaml(tmp_path, text):
         read_checkpoint(folder, legacy_normalization="dn3000+tpi50")
 
 
+LAUGHS = "a0: &a0 [0, 0, 0]\n" + "".join(
+    f"a{each + 1}: &a{each + 1} [{', '.join([f'*a{each}'] * 9)}]\n" for each in range(12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 20_000, "to be plain YAML, but it cannot be read"),
+        (f"{LAUGHS}model: *a12\n", "expected tables and lists that are nested at most 64 levels deep"),
+        ("a: &a [*a]\n", "expected tables and lists that are nested at most 64 levels deep"),
+    ],
+)
+def test_a_config_that_would_fill_the_memory(tmp_path, text, message):
+    folder = run_folder(tmp_path)
+    (folder / "config.yml").write_text(text)
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(folder, legacy_normalization="dn3000+tpi50")
+
+
 def test_an_epoch_that_holds_no_weights(tmp_path):
     folder = run_folder(tmp_path)
     save(folder / "checkpoints" / "07.pt", [1, 2])
@@ -383,7 +408,9 @@ def test_an_epoch_that_holds_no_weights(tmp_path):
 def test_a_damaged_epoch_is_named(tmp_path):
     folder = run_folder(tmp_path)
     (folder / "checkpoints" / "07.pt").write_bytes(b"half")
-    with pytest.raises(CheckpointError, match=r"18-12-03' cannot be used: model file '.*07.pt' cannot be used: it is dam"):
+    with pytest.raises(
+        CheckpointError, match=r"18-12-03' cannot be used: model file '.*07.pt' cannot be used: it is dam"
+    ):
         read_checkpoint(folder, legacy_normalization="dn3000+tpi50")
 
 

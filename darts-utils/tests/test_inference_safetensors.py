@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import struct
 
 import pytest
 import torch
@@ -86,6 +87,51 @@ def test_half_of_a_file_is_damage_even_where_the_checksum_agrees(model_file):
         read_checkpoint(model_file)
 
 
+def header(text, *, length=None):
+    return struct.pack("<Q", len(text) if length is None else length) + text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (header(b"{}", length=2**62), "'m.safetensors' is damaged or no file of safetensors .*header too large"),
+        (header(b"[" * 100_000), "'m.safetensors' is damaged or no file of safetensors"),
+        (
+            header(b'{"a":{"dtype":"F32","shape":[9999999999,9999999999],"data_offsets":[0,4]}}') + bytes(4),
+            "'m.safetensors' is damaged or no file of safetensors",
+        ),
+        (
+            header(b'{"a":{"dtype":"F4","shape":[8],"data_offsets":[0,4]}}') + bytes(4),
+            "'m.safetensors' is damaged or no file of safetensors .*F4",
+        ),
+        (header(b"{}"), "expected statedict to be the network's state_dict.., but got an empty one"),
+    ],
+)
+def test_weights_whose_header_lies(model_file, content, message):
+    twin_file = model_file.with_suffix(".json")
+    twin = json.loads(twin_file.read_text())
+    twin["weights"]["sha256"] = hashlib.sha256(content).hexdigest()
+    model_file.write_bytes(content)
+    twin_file.write_text(json.dumps(twin))
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(model_file)
+
+
+def test_twins_that_were_swapped_are_refused(model_file):
+    other = write_checkpoint(model_file.with_name("o.safetensors"), Checkpoint(CONFIG, {"a": torch.zeros(2)}))
+    twin, other_twin = (path.with_suffix(".json") for path in (model_file, other))
+    kept = twin.read_bytes()
+    twin.write_bytes(other_twin.read_bytes())
+    other_twin.write_bytes(kept)
+    for path in (model_file, other):
+        with pytest.raises(CheckpointError, match="is damaged or another one"):
+            read_checkpoint(path)
+
+
+def test_the_ending_may_be_written_large(model_file):
+    assert read_checkpoint(model_file.rename(model_file.with_name("m.SafeTensors"))).config == CONFIG
+
+
 def test_a_twin_that_is_missing(model_file):
     model_file.with_suffix(".json").unlink()
     with pytest.raises(CheckpointError, match=r"expected the config of 'm.safetensors' in 'm.json' beside it"):
@@ -96,6 +142,9 @@ def test_a_twin_that_is_missing(model_file):
     ("text", "message"),
     [
         ("{", "'m.json' or 'm.safetensors' is damaged"),
+        ("[" * 200_000, "'m.json' or 'm.safetensors' is damaged"),
+        ("[" * 100 + "]" * 100, "expected tables and lists that are nested at most 64 levels deep"),
+        ("9" * 5000, "'m.json' or 'm.safetensors' is damaged"),
         ("[]", "expected 'm.json' to be a darts-checkpoint of version 1, but it is not"),
         ('{"format": "darts-checkpoint", "format_version": 2}', "to be a darts-checkpoint of version 1"),
         ('{"format": "darts-checkpoint", "format_version": 1, "weights": 3}', r"was written for \(SHA-256 None"),

@@ -87,9 +87,11 @@ def model_inspect(
 
     from darts_segmentation.model_files import check_usable
     from darts_utils.inference import describe_checkpoint, read_checkpoint
+    from darts_utils.inference.checkpoint import naming_file
 
     checkpoint = read_checkpoint(file, legacy_normalization=legacy_normalization)
-    description = describe_checkpoint(checkpoint)
+    with naming_file(file):
+        description = describe_checkpoint(checkpoint)
     if as_json:
         typer.echo(json.dumps(description.to_json(), indent=2, ensure_ascii=False, default=str))
     else:

@@ -114,7 +114,7 @@ def _renamed(arguments: Mapping[str, Any], allowed: Sequence[str]) -> dict[str, 
     for name, value in arguments.items():
         today = _OLDER_NAMES.get(name, name)
         if today != name and today in allowed:
-            renamed[today] = {True: "batchnorm", False: False}.get(value, value)
+            renamed[today] = "batchnorm" if value is True else value
         else:
             renamed[name] = value
     return renamed

@@ -59,13 +59,13 @@ class Segmenter:
         self._normalization = parse_normalization(checkpoint.config, variables=checkpoint.input_combination)
         trained_surroundings(checkpoint.config)  # nonsense shows now
         self._device = resolve_device(device)
-        network = build_network(checkpoint.config["model"])
-        channels = checkpoint.config["model"]["in_channels"]
-        if channels != len(checkpoint.input_combination):
+        channels = checkpoint.config["model"].get("in_channels")
+        if isinstance(channels, int) and channels != len(checkpoint.input_combination):  # before it takes memory
             raise CheckpointError(
                 f"expected in_channels to be {len(checkpoint.input_combination)}, one for each of "
                 f"{', '.join(checkpoint.input_combination)}, but got {channels}"
             )
+        network = build_network(checkpoint.config["model"])
         load_weights(network, checkpoint.statedict)
         self._stride_px = network_stride_px(network)
         if self._patch_px % self._stride_px:
@@ -73,6 +73,7 @@ class Segmenter:
                 f"expected patch_size to be divisible by the network's stride of {self._stride_px} px, but got {self._patch_px}"
             )
         network.eval()
+        channels = len(checkpoint.input_combination)
         check_network(network, channels=channels, patch_px=self._patch_px, device=torch.device("cpu"))
         self._tried = {(self._patch_px, torch.float32)}
         self._network = rewrite_for_inference(network, channels=channels, patch_px=self._patch_px).to(self._device)
@@ -110,7 +111,7 @@ class Segmenter:
     @property
     def required_variables(self) -> tuple[str, ...]:
         """The input variables in channel order, and ``valid_data_mask``."""
-        return (*self._normalization.variables, "valid_data_mask")
+        return tuple(dict.fromkeys((*self._normalization.variables, "valid_data_mask")))
 
     def inference(self, tile: xr.Dataset, *, options: InferenceConfig = DEFAULT_INFERENCE) -> xr.Dataset:
         """Find the probability of a thaw slump in every valid pixel.

@@ -16,6 +16,7 @@
 `weights`           `load_weights`: from a model file into a network, all of them and nothing else
 `torch_files`       files of ``torch.save``: damage and code are refused
 `safetensors_files` weights as ``.safetensors`` with a JSON twin, for publishing
+`nesting`           tables and lists that would fill the memory are refused
 `legacy`            older shapes of model files, each converted in one place
 `description`       `describe_checkpoint`: what a model file is, what it needs, how it was normalised, in words
 `network_faults`    what networks of others raise

@@ -140,13 +140,13 @@ def _config_and_weights(place: Path, *, legacy_normalization: str | None) -> tup
         with naming_file(weights_file):
             weights = read_torch(weights_file)
         return convert_run(place, weights_file, weights, legacy_normalization=legacy_normalization)
-    if place.is_dir():
+    if os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises where a name is too long
         raise CheckpointError(
             "expected a model file, or a run folder with config.yml and checkpoints/, but it is another folder: name a file in it"
         )
     if not is_file(place):
         raise CheckpointError("expected a model file, but there is none: check the path")
-    if place.suffix == safetensors_files.SUFFIX:
+    if place.suffix.lower() == safetensors_files.SUFFIX:
         content: object = safetensors_files.read_safetensors(place)
     else:
         content = read_torch(place)

@@ -21,8 +21,12 @@ from safetensors import torch as safetensors_torch
 
 from darts_utils.errors import CheckpointError
 from darts_utils.files import atomic_path, is_file
+from darts_utils.inference.nesting import check_nesting
 
 SUFFIX = ".safetensors"
+
+_DAMAGE = (SafetensorError, LookupError, ValueError, TypeError, RuntimeError)
+"""What safetensors and torch raise about a damaged file, or one with types that this torch does not know."""
 
 _FORMAT, _VERSION = "darts-checkpoint", 1
 
@@ -84,10 +88,11 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         twin = json.loads(twin_file.read_text(encoding="utf-8"))
         weights = file.read_bytes()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise CheckpointError(
             f"'{twin_file.name}' or '{file.name}' is damaged ({error}): copy both files again"
         ) from error
+    check_nesting(twin)
     if not isinstance(twin, dict) or twin.get("format") != _FORMAT or twin.get("format_version") != _VERSION:
         raise CheckpointError(
             f"expected '{twin_file.name}' to be a {_FORMAT} of version {_VERSION}, but it is not: write both files with "
@@ -102,7 +107,7 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
         )
     try:
         statedict = safetensors_torch.load(weights)
-    except SafetensorError as error:
+    except _DAMAGE as error:
         raise CheckpointError(
             f"'{file.name}' is damaged or no file of safetensors ({error}): write it again"
         ) from error

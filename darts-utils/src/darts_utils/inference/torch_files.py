@@ -15,6 +15,7 @@ import torch
 
 from darts_utils.errors import CheckpointError
 from darts_utils.inference.legacy import refuse_objects_of_lightning
+from darts_utils.inference.nesting import check_nesting
 
 _DAMAGE = (
     *(RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, OSError),
@@ -27,6 +28,9 @@ _PICKLE_START = b"\x80"
 
 _ARCHIVE_START = b"PK"
 """First bytes of a ZIP archive, which is what ``torch.save`` writes."""
+
+_PROGRAM = "constants.pkl"
+"""A part that programs of TorchScript have."""
 
 _FOLDER_BIT = 0x10
 """In the attributes of a part of a ZIP archive."""
@@ -42,7 +46,7 @@ def read_torch(path: Path) -> object:
         What was saved, with its tensors on the CPU.
 
     Raises:
-        CheckpointError: It is damaged, or holds more than tensors and plain data.
+        CheckpointError: It is damaged, compressed, a TorchScript program, or holds more than tensors and plain data.
     """
     try:
         with path.open("rb") as file:
@@ -53,7 +57,9 @@ def read_torch(path: Path) -> object:
         # what torch finds strange is refused, in fewer words; older configs hold dict(...), called with plain data
         with warnings.catch_warnings(), torch.serialization.safe_globals([dict]):
             warnings.simplefilter("ignore", UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:  # a ValueError, but not one of torch
+        raise
     except UnpicklingError as error:
         if not is_archive and start[:1] != _PICKLE_START:
             raise _damaged(error) from error
@@ -64,11 +70,26 @@ def read_torch(path: Path) -> object:
         ) from error
     except _DAMAGE as error:
         raise _damaged(error) from error
+    check_nesting(content)
+    return content
 
 
 def _check_archive(path: Path) -> None:
-    """Compare each part of a file with its checksum: torch does not, and a hole of zeros would pass for weights."""
+    """Refuse what torch would take: compressed parts, programs, and parts that do not match their checksum.
+
+    torch looks at no checksum, so a hole of zeros would pass for weights.
+    """
     with zipfile.ZipFile(path) as archive:
+        if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
+            raise CheckpointError(
+                "it was refused, because its parts are larger than the file: it is damaged, or compressed, which torch.save never "
+                "does, and a small file could fill the memory: copy it again, or save it again with torch.save"
+            )
+        if any(name.endswith(_PROGRAM) for name in archive.namelist()):
+            raise CheckpointError(
+                "it was refused, because it is a program (TorchScript), and code from a model file is never run: save config and "
+                "state_dict of the network that it was made from"
+            )
         broken = archive.testzip()
         # of a part that is marked as a folder torch reads nothing, and takes what is in memory for its content
         folders = [part.filename for part in archive.infolist() if part.is_dir() or part.external_attr & _FOLDER_BIT]

@@ -61,8 +61,8 @@ def load_weights(network: torch.nn.Module, statedict: Mapping[str, torch.Tensor]
         statedict: ``state_dict()`` of a network of the same architecture, as `check_statedict` lets through.
 
     Raises:
-        CheckpointError: The weights belong to another architecture, or are too large for the network's type; names the
-            first that do not fit.
+        CheckpointError: The weights belong to another architecture, are whole numbers (of a quantised network) where it has
+            fractions, or are too large for the network's type; names the first that do not fit.
     """
     expected = network.state_dict()
     mismatches = [f"{name} is missing" for name in expected if name not in statedict]
@@ -71,6 +71,11 @@ def load_weights(network: torch.nn.Module, statedict: Mapping[str, torch.Tensor]
         f"{name} has shape {tuple(statedict[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in expected.items()
         if name in statedict and statedict[name].shape != tensor.shape
+    ]
+    mismatches += [
+        f"{name} is of type {statedict[name].dtype}, whole numbers instead of fractions"
+        for name, tensor in expected.items()
+        if name in statedict and tensor.is_floating_point() and not statedict[name].is_floating_point()
     ]
     if mismatches:
         raise CheckpointError(
@@ -92,12 +97,15 @@ def load_weights(network: torch.nn.Module, statedict: Mapping[str, torch.Tensor]
 
 def _is_plain(tensor: torch.Tensor) -> bool:
     dense = tensor.layout == torch.strided and not tensor.is_nested and tensor.device.type != "meta"
-    return dense and tensor.dtype in _DTYPES
+    # a tensor that shows a few numbers again and again can be of any size, whatever the file's
+    return dense and tensor.dtype in _DTYPES and tensor.nbytes <= tensor.untyped_storage().nbytes()
 
 
 def _kind(tensor: torch.Tensor) -> str:
     kinds = (tensor.dtype, tensor.device.type, "nested" if tensor.is_nested else tensor.layout)
-    return f"a tensor of {', '.join(map(str, kinds))}"
+    return (
+        f"a tensor of {', '.join(map(str, kinds))} and shape {'unknown' if tensor.is_nested else tuple(tensor.shape)}"
+    )
 
 
 def _listed(names: Sequence[str], separator: str = ", ", *, shown: int = 3) -> str:

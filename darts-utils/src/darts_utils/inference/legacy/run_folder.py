@@ -26,6 +26,7 @@ from darts_utils.errors import CheckpointError
 from darts_utils.files import is_file
 from darts_utils.inference.legacy.configs import assembled_config
 from darts_utils.inference.legacy.scalings import HOW_TO_STATE_IT, legacy_scalings, split_legacy_normalization
+from darts_utils.inference.nesting import check_nesting
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
 
 _CONFIG, _EPOCHS = "config.yml", "checkpoints"
@@ -122,14 +123,20 @@ def convert_run(
 def _read_config(path: Path) -> Mapping[str, Any]:
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
         raise CheckpointError(
             f"expected '{path}' to be plain YAML, but it cannot be read ({' '.join(str(error).split())}): copy the run again"
         ) from error
+    check_nesting(config)
     table: Mapping[str, Any] = config if isinstance(config, Mapping) else {}
     model = table.get("model")
     if not isinstance(model, Mapping) or not {"architecture", "encoder"} <= set(model):
         raise CheckpointError(f"expected '{path}' to have model with architecture and encoder, but got {model!r}")
+    unnamed = [key for key in ("architecture", "encoder") if not isinstance(model[key], str)]
+    if unnamed:
+        raise CheckpointError(
+            f"expected {unnamed[0]} of the model in '{path}' to be a name, but got {model[unnamed[0]]!r}: correct it"
+        )
     return table
 
 
