@@ -51,7 +51,9 @@ def test_models_are_named_where_they_made_the_result(tile: xr.Dataset, tmp_path:
     members = tile.assign({f"{name}-full": tile[name].copy() for name in results})
     members = members.assign({f"{name}-bare": tile[name] for name in results[1:]})
     members["probabilities-full"].attrs["source"] = "full.pt"
-    names = ["probabilities", "binarized", "binarized_segmentation", "probabilities-full", "binarized-full"]
+    members["binarized_above-30"] = tile.binarized_segmentation
+    names = ["probabilities", "binarized", "binarized_segmentation", "binarized_above-30"]
+    names += ["probabilities-full", "binarized-full"]
     others = ["probabilities-bare", "optical", "dem", "tcvis", "ndvi", "extent", "valid_data_mask"]
     written = export_tile(members, tmp_path, products=[*names, *others])
     found = {}
@@ -59,8 +61,8 @@ def test_models_are_named_where_they_made_the_result(tile: xr.Dataset, tmp_path:
         with rasterio.open(written[name]) as raster:
             found[name] = raster.tags().get("models")
     assert found == {
-        **dict.fromkeys(names[:3], "mean of full, optical"),
-        **dict.fromkeys(names[3:], "full.pt"),
+        **dict.fromkeys(names[:4], "mean of full, optical"),
+        **dict.fromkeys(names[4:], "full.pt"),
         **dict.fromkeys(others),
     }
 

@@ -167,9 +167,10 @@ def test_reflectance_carries_its_scale_and_a_mask(tmp_path: Path) -> None:
     assert rio_cogeo.cogeo.cog_validate(tmp_path / "raster.tif", strict=True) == (True, [], [])
 
 
-def test_overviews_of_classes_hold_classes(tmp_path: Path) -> None:
-    tile = example_tile(["binarized_segmentation"], shape=(1100, 530))
-    with rasterio.open(_write(tile, ["binarized_segmentation"], tmp_path), overview_level=0) as raster:
+@pytest.mark.parametrize("name", ["binarized_segmentation", "binarized_segmentation-full", "binarized_above-30"])
+def test_overviews_of_classes_hold_classes(name: str, tmp_path: Path) -> None:
+    tile = example_tile([name], shape=(1100, 530))
+    with rasterio.open(_write(tile, [name], tmp_path), overview_level=0) as raster:
         assert set(np.unique(raster.read(1))) == {0, 1}
 
 

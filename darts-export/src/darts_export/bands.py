@@ -12,7 +12,7 @@ from darts_export.tags import tags_of
 from darts_utils.errors import TileContractError
 from darts_utils.variables import VARIABLES
 
-_CLASSES = frozenset({"binarized_segmentation", "planet_udm1", "planet_udm2", "s2_scl"})
+_CLASSES = frozenset({"binarized_segmentation", "binarized_above", "planet_udm1", "planet_udm2", "s2_scl"})
 """Integer variables whose values are names, not amounts: means of them say nothing."""
 
 _DTYPES = frozenset(

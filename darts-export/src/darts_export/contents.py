@@ -76,7 +76,8 @@ class Contents:
         """
         if variable not in VARIABLES or VARIABLES[variable].origin != "model":
             return None
-        _, _, model = variable.partition("-")
+        _, _, suffix = variable.partition("-")
+        model = suffix if VARIABLES[variable].per_model else None  # else it is a threshold
         name = member_variable("probabilities", model or None)
         source = self.tile[name].attrs.get("source") if name in self.tile else None
         return None if source is None else storable_text(source, what=f"attribute 'source' of variable {name!r}")

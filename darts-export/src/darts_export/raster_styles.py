@@ -15,7 +15,7 @@ from darts_export.styles import PROBABILITY_COLOURS, SLUMP_COLOUR, document, qml
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS
 
 _PERCENT = "probabilities_percent"
-_SEGMENTATION = "binarized_segmentation"
+_SEGMENTATIONS = ("binarized_segmentation", "binarized_above")
 _TRUE_COLOURS = ("red", "green", "blue")
 
 
@@ -35,7 +35,7 @@ def raster_style(tile: xr.Dataset, bands: Sequence[Band], *, valid: NDArray[np.b
     base = names[0].partition("-")[0]
     if base == _PERCENT:
         renderer = _probability()
-    elif base == _SEGMENTATION:
+    elif base in _SEGMENTATIONS:
         renderer = _palette({0: ("#ffffff", 0, "no thaw slump"), 1: (SLUMP_COLOUR, 255, "thaw slump")})
     elif tile[names[0]].dtype == np.bool_:
         renderer = _palette({0: ("#404040", 255, "no"), 1: ("#e8e8e8", 255, "yes")})
