@@ -1,9 +1,11 @@
-"""STAC items against pystac, against the schemas it brings along, and read back from disk."""
+"""STAC items against pystac, against the schemas of STAC and of its extensions, and read back from disk."""
 
 import datetime as dt
 import json
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import numpy as np
 import pystac
 import pystac.validation
@@ -14,17 +16,45 @@ from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.raster import RasterExtension
 from pystac.extensions.view import ViewExtension
 
-from darts_export import export_tile
+from darts_export import ExportConfig, export_tile
 from darts_utils.errors import TileContractError
 from darts_utils.testing import example_tile
+
+SCHEMAS = {
+    path.stem: jsonschema.Draft7Validator(json.loads(path.read_text()))
+    for path in sorted((Path(__file__).parent / "stac_schemas").glob("*.json"))
+}
+"""Schemas of extensions, by name and version."""
 
 
 def _item(tile: xr.Dataset, folder: Path, *products: str, **options: object) -> pystac.Item:
     path = export_tile(tile, folder, products=[*products, "stac"], **options)["stac"]  # type: ignore[arg-type]
     stored = json.loads(path.read_text())
-    # The core schemas come with pystac; those of extensions would need the network.
-    pystac.validation.validate_dict({**stored, "stac_extensions": []})
+    pystac.validation.validate_dict({**stored, "stac_extensions": []})  # the core schemas come with pystac
+    for extension in _extensions(stored) - {"processing-v1.2.0"}:
+        SCHEMAS[extension].validate(stored)
     return pystac.Item.from_file(str(path))
+
+
+def _extensions(stored: dict[str, Any]) -> set[str]:
+    return {"-".join(url.split("/")[-3:-1]) for url in stored["stac_extensions"]}
+
+
+def test_every_extension_is_validated(tile: xr.Dataset, tmp_path: Path) -> None:
+    item = _item(tile, tmp_path, *ExportConfig.products[:-1], "optical", "dem", "tcvis", "ndvi", "extent")
+    stored = json.loads(Path(str(item.get_self_href())).read_text())
+    assert _extensions(stored) == {*SCHEMAS, "processing-v1.2.0"}
+    for name, change in {
+        "projection-v2.0.0": {"proj:code": 32608},
+        "view-v1.0.0": {"view:sun_azimuth": 400},
+        "eo-v1.1.0": {"eo:cloud_cover": 101},
+    }.items():
+        broken = {**stored, "properties": {**stored["properties"], **change}}
+        with pytest.raises(jsonschema.ValidationError):  # the schemas are at work
+            SCHEMAS[name].validate(broken)
+    stored["assets"]["ndvi"]["raster:bands"][0]["data_type"] = "real"
+    with pytest.raises(jsonschema.ValidationError):
+        SCHEMAS["raster-v1.1.0"].validate(stored)
 
 
 def test_item(tile: xr.Dataset, tmp_path: Path) -> None:

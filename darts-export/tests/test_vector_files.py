@@ -12,6 +12,7 @@ from pathlib import Path
 
 import geopandas
 import geopandas.testing
+import geoparquet_validator
 import numpy as np
 import pyarrow.parquet
 import pyogrio
@@ -50,6 +51,26 @@ def test_geoparquet(tile: xr.Dataset, tmp_path: Path) -> None:
     west, south, east, north = table.geometry[1].bounds
     near = geopandas.read_parquet(path, bbox=(west, south, east, north))
     assert near.segment_id.tolist() == [2]
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32608", "EPSG:3413", "EPSG:4326"])
+@pytest.mark.parametrize("make", [segments_of, extent_of])
+@pytest.mark.parametrize("name", ["tile", "empty_tile"])
+def test_a_validator_finds_nothing_wrong(
+    name: str,
+    make: Callable[[xr.Dataset], geopandas.GeoDataFrame],
+    crs: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
+    path, table = tmp_path / "table.parquet", make(request.getfixturevalue(name))
+    write_geoparquet(table.to_crs(crs), path)
+    report = geoparquet_validator.check(str(path))
+    assert report["version"] == "1.1.0"
+    unmeasured = {"/conf/distribution/geospatial-statistics"} if table.empty else set()  # no rows, no statistics
+    assert set(geoparquet_validator.failed(report)) == unmeasured
+    passed = {outcome["id"] for outcome in report["outcomes"] if outcome["status"] == "pass"}
+    assert passed >= {"/conf/core/crs-projjson", "/conf/covering/bbox-column-structure", "/conf/core/wkb"}
 
 
 @pytest.mark.parametrize("make", [segments_of, extent_of])
