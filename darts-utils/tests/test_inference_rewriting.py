@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from darts_utils.inference import rewrite_for_inference
+from darts_utils.inference.rewriting import Float32Conv2d
 
 
 def settled(network, seed=0):
@@ -98,3 +99,38 @@ def test_derived_classes_stay():
             return super().forward(values).clamp(-1, 1)
 
     assert_same(settled(torch.nn.Sequential(torch.nn.Conv2d(2, 1, 1), Clipped(1))), folded=0)
+
+
+def test_narrow_convolutions_at_the_beginning_stay_in_float32():
+    """Down: 2 → 8 → 64 → 8 channels at half of the size each; up again: not at the beginning."""
+    layers = [
+        torch.nn.Conv2d(2, 8, 3, padding=1, stride=2),
+        torch.nn.Conv2d(8, 64, 3, padding=1, stride=2),
+        torch.nn.Conv2d(64, 8, 3, padding=1, stride=2),
+        torch.nn.Conv2d(8, 8, 1),
+        torch.nn.Upsample(scale_factor=8),
+        torch.nn.Conv2d(8, 1, 1),
+    ]
+    network = torch.nn.Sequential(*layers).eval()
+    rewritten = rewrite_for_inference(network, channels=2, patch_px=16)
+    kept = [isinstance(layer, Float32Conv2d) for layer in rewritten]
+    assert kept == [True, True, False, False, False, False]
+    assert not any(isinstance(layer, Float32Conv2d) for layer in network)
+    images = torch.rand(1, 2, 16, 16)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert rewritten[:2](images).dtype == torch.float32
+        assert torch.equal(rewritten[:2](images), rewritten[:2](images.clone()))
+        assert rewritten(images).dtype == torch.bfloat16
+    with torch.inference_mode():
+        torch.testing.assert_close(rewritten(images), network(images))
+
+
+def test_the_image_is_not_rounded_in_half_precision():
+    """A difference that bfloat16 does not know is seen by the first layer."""
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1, bias=False), torch.nn.MaxPool2d(2)).eval()
+    torch.nn.init.constant_(network[0].weight, 256.0)
+    rewritten = rewrite_for_inference(network, channels=1, patch_px=4)
+    image = torch.full((1, 1, 4, 4), 1.001)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert float(network(image).max()) == 256.0
+        assert float(rewritten(image).max()) == pytest.approx(256.256)
