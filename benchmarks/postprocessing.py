@@ -215,7 +215,7 @@ def memory_of_postprocess() -> Callable[[], Any]:
 
 @cache
 def scene(size: int = _SIZE, names: tuple[str, ...] = ()) -> xr.Dataset:
-    """Half of a scene is nodata, clouds hide some of the rest, objects are about 1,500 at 8192², of natural outlines."""
+    """Half of a scene is nodata, clouds hide some of the rest, objects are about 1,250 at 8192², of natural outlines."""
     wanted = names or ("probabilities", "valid_data_mask", "quality_data_mask", "ndvi", "nir", "slope")
     small = example_tile(wanted, shape=(4, 4))
     rows, columns = np.ogrid[:size, :size]
