@@ -64,5 +64,6 @@ def convert_model(
     checkpoint = read_checkpoint(source, legacy_normalization=legacy_normalization)
     if check:
         check_usable(source, checkpoint)
-    write_checkpoint(target, checkpoint)
+    with naming_file(source):  # what cannot be written was in it
+        write_checkpoint(target, checkpoint)
     return files
