@@ -13,8 +13,8 @@ _VARIABLES = (
 )
 
 
-@pytest.fixture
-def tile() -> xr.Dataset:
+@pytest.fixture(scope="session")
+def example() -> xr.Dataset:
     """A tile after postprocessing: three objects, one of two parts that touch by a corner, one at the edge."""
     tile = example_tile(_VARIABLES, shape=(60, 70))
     tile.probabilities.attrs["source"] = "mean of full, optical"
@@ -28,10 +28,22 @@ def tile() -> xr.Dataset:
     return tile
 
 
-@pytest.fixture
-def empty_tile(tile: xr.Dataset) -> xr.Dataset:
-    """The same without any object and without any trusted pixel: another tile, which shares no array."""
-    empty = tile.copy(deep=True)
+@pytest.fixture(scope="session")
+def empty_example(example: xr.Dataset) -> xr.Dataset:
+    """The same without any object and without any trusted pixel."""
+    empty = example.copy(deep=True)
     empty.binarized_segmentation[:] = 0
     empty.extent[:] = False
     return empty
+
+
+@pytest.fixture
+def tile(example: xr.Dataset) -> xr.Dataset:
+    """The example, for one test to change."""
+    return example.copy(deep=True)
+
+
+@pytest.fixture
+def empty_tile(empty_example: xr.Dataset) -> xr.Dataset:
+    """The empty example, for one test to change."""
+    return empty_example.copy(deep=True)

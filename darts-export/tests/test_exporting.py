@@ -3,21 +3,29 @@
 import gc
 import itertools
 import json
+import tempfile
 import weakref
 from pathlib import Path
 
 import geopandas
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from darts_export import ExportConfig, export_tile, export_tile_batched, missing_products, segments_of
 from darts_export.vectors import Objects, objects_of
 from darts_utils.errors import MissingVariableError, TileContractError
-from darts_utils.testing import Backend, example_tile
+from darts_utils.testing import Backend, example_tile, strategies
 
 EVERYTHING = (*ExportConfig.products, "optical", "dem", "tcvis", "ndvi", "extent")
+
+SHOWN = ("red", "green", "blue", "probabilities", "probabilities_percent", "binarized_segmentation", "extent")
+
+BESIDE = ("probabilities", "binarized", "prediction_extent", "thumbnail", "ndvi", "extent", "stac")
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -92,12 +100,31 @@ def test_nothing_found_is_a_result_too(empty_tile: xr.Dataset, tmp_path: Path) -
 def test_content_depends_on_neither_the_other_products_nor_their_order(tile: xr.Dataset, tmp_path: Path) -> None:
     export_tile(tile, tmp_path / "all", products=EVERYTHING)
     expected = _contents(tmp_path / "all")
-    names = ("prediction_segments", "probabilities", "thumbnail", "binarized", "stac")
+    names = ("prediction_segments", "probabilities", "thumbnail", "stac")
     for number, order in enumerate(itertools.permutations(names, 3)):
         export_tile(tile, tmp_path / str(number), products=order)
         for name, content in _contents(tmp_path / str(number)).items():
             if not name.endswith(".json"):  # the item lists the files
                 assert content == expected[name], (order, name)
+
+
+@given(
+    tile=strategies.tiles([*SHOWN, "ndvi"], max_px=12),
+    others=st.lists(st.sampled_from(BESIDE), unique=True),
+    place=st.integers(0, 5),
+)
+@settings(deadline=None, max_examples=15)
+def test_statistics_depend_on_neither_the_other_products_nor_their_order(
+    tile: xr.Dataset, others: list[str], place: int
+) -> None:
+    expected = segments_of(tile)
+    products = [*others[:place], "prediction_segments", *others[place:]]
+    with tempfile.TemporaryDirectory() as folder:
+        written = export_tile(tile, folder, products=products)
+        assert geopandas.read_parquet(written["prediction_segments_parquet"]).equals(expected)
+        table = pyogrio.read_dataframe(written["prediction_segments"], read_geometry=False)
+    for name in table.columns:
+        np.testing.assert_array_equal(table[name].to_numpy(), expected[name].to_numpy(), err_msg=name)
 
 
 def test_exporting_again_gives_the_same_folder(tile: xr.Dataset, tmp_path: Path) -> None:

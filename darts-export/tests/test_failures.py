@@ -56,10 +56,27 @@ def _fail_at(monkeypatch: pytest.MonkeyPatch, file: str, moment: str) -> None:
     monkeypatch.setattr("darts_export.exporting.atomic_path", failing)
 
 
+@pytest.fixture(scope="module")
+def former(example: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an export of `tile`."""
+    folder = tmp_path_factory.mktemp("former")
+    export_tile(example, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(empty_example: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What an export of `empty_tile` writes."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    export_tile(empty_example, folder)
+    return _contents(folder)
+
+
 @pytest.mark.parametrize("moment", ["before", "written", "in place"])
 @pytest.mark.parametrize("file", FILES)
 def test_a_failure_at_any_moment(
-    tile: xr.Dataset,
+    former: Path,
+    undisturbed: dict[str, bytes],
     empty_tile: xr.Dataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -68,7 +85,7 @@ def test_a_failure_at_any_moment(
 ) -> None:
     """Over the files of a former export: no manifest, nothing unfinished, and the next export completes."""
     folder = tmp_path / "out" / "example-0"
-    export_tile(tile, tmp_path / "out")
+    shutil.copytree(former, tmp_path / "out")
     with monkeypatch.context() as patch:
         _fail_at(patch, file, moment)
         with pytest.raises(KeyboardInterrupt):
@@ -77,9 +94,8 @@ def test_a_failure_at_any_moment(
     assert {path.name for path in folder.iterdir()} == {*FILES} - (set() if has_item else {"example-0.json"})
     assert missing_products(folder) == ExportConfig.products
     export_tile(empty_tile, tmp_path / "out")
-    export_tile(empty_tile, tmp_path / "undisturbed")
     assert missing_products(folder) == ()
-    assert _contents(tmp_path / "out") == _contents(tmp_path / "undisturbed")
+    assert _contents(tmp_path / "out") == undisturbed
 
 
 _KILLED = """
