@@ -16,7 +16,7 @@ from rasterio.enums import Resampling
 from darts_preprocessing import align
 from darts_preprocessing.alignment import kernel_reach_px, kernel_scale
 from darts_preprocessing.loading import load_arcticdem
-from darts_utils.errors import TileContractError
+from darts_utils.errors import NoOverlapError, TileContractError
 from darts_utils.grids import coords_of, geobox_of
 from darts_utils.synthetic import synthetic_scene
 from darts_utils.testing import data_dir, example_tile
@@ -175,18 +175,24 @@ def test_nearest_equals_reproject_match(holed):
     assert differs.mean() < 0.06  # its coordinates are off by up to an eighth of a pixel
 
 
-@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_a_pixel_is_the_same_in_every_window(holed, data):
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), resampling=st.sampled_from(["cubic", "bilinear", "nearest"]))
+def test_a_pixel_is_the_same_in_every_window(holed, data, resampling):
     """To the last bit, whichever windows of source and target hold it."""
     path, source, grid = holed
     dem = read_whole(path, source)
-    whole = align(dem, grid=grid).dem.values
+    whole = align(dem, grid=grid, resampling=resampling).dem.values
     top, left = data.draw(st.integers(0, grid.shape[0] - 2)), data.draw(st.integers(0, grid.shape[1] - 2))
     height, width = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 60))
     part = grid[top : min(top + height, grid.shape[0]), left : min(left + width, grid.shape[1])]
     expected = whole[top : top + height, left : left + width]
-    np.testing.assert_array_equal(align(dem, grid=part).dem.values, expected)
+    np.testing.assert_array_equal(align(dem, grid=part, resampling=resampling).dem.values, expected)
+    try:
+        around = load_arcticdem(path, grid=part)
+    except NoOverlapError:
+        assert np.isnan(expected).all()
+    else:
+        np.testing.assert_array_equal(align(around, grid=part, resampling=resampling).dem.values, expected)
 
 
 def test_what_the_source_does_not_cover_is_nan_and_counted():
@@ -301,6 +307,47 @@ def test_integers_at_their_fill_value_are_missing():
         got = align(source, grid=fine, **told).classes
         assert set(np.unique(got.values)) == {0, 120}
         assert got.attrs["missing_percent"] == pytest.approx(100 * (got.values == 0).mean(), abs=1e-3)
+
+
+WIDE = ["int32", "uint32", "int64", "uint64"]
+SAME = GeoBox((4, 4), Affine(30, 0, 500_000, 0, -30, 7_550_000), "EPSG:32608")
+
+
+@pytest.mark.parametrize("dtype", WIDE)
+@pytest.mark.parametrize("resampling", ["nearest", "cubic"])
+def test_wide_integers_are_exact(dtype, resampling):
+    limits = np.iinfo(dtype)
+    classes = np.full((4, 4), 2**24 - 1, dtype)
+    classes[1] = max(limits.min, 1 - 2**24)
+    classes[2, 2] = limits.max
+    source = xr.Dataset({"classes": (DIMS, classes, {"_FillValue": limits.max})}, coords=coords_of(SAME))
+    got = align(source, grid=SAME, resampling=resampling).classes
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got.values, np.where(classes == limits.max, 0, classes))
+
+
+@pytest.mark.parametrize("dtype", WIDE)
+def test_integers_that_float32_cannot_tell_apart_are_refused(dtype):
+    for value in (2**24, 2**24 + 1, np.iinfo(dtype).max, np.iinfo(dtype).min):
+        classes = np.ones((4, 4), dtype)
+        classes[1, 1] = value
+        source = xr.Dataset({"classes": (DIMS, classes)}, coords=coords_of(SAME))
+        if value == 0:
+            assert (align(source, grid=SAME).classes.values == classes).all()
+            continue
+        with pytest.raises(
+            TileContractError, match="'classes' must hold integers between -16777216 and 16777216 .*name its"
+        ):
+            align(source, grid=SAME, resampling="nearest")
+
+
+def test_integers_keep_the_scale_that_still_holds():
+    attrs = {"_FillValue": -1, "scale_factor": 0.1, "add_offset": 5.0}
+    stored = np.arange(16, dtype="int16").reshape(4, 4)
+    source = xr.Dataset({"dem_dm": (DIMS, stored, attrs)}, coords=coords_of(SAME))
+    got = align(source, grid=SAME).dem_dm
+    np.testing.assert_array_equal(got.values, stored)
+    assert got.attrs == {"scale_factor": 0.1, "add_offset": 5.0, "missing_percent": 0.0}
 
 
 def test_a_source_without_grid_is_refused():

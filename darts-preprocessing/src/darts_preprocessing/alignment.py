@@ -20,6 +20,7 @@ from darts_preprocessing import resampling as sampling
 from darts_preprocessing.decoding import decoded, decoded_attrs
 from darts_preprocessing.pixel_maps import BlockRow, PixelMap
 from darts_utils.device import array_namespace, computed
+from darts_utils.errors import TileContractError
 from darts_utils.grids import coords_of, geobox_of
 from darts_utils.kernels import over_rows
 from darts_utils.tiles import check_tile
@@ -29,6 +30,8 @@ Resampling = Literal["nearest", "bilinear", "cubic"]
 _METHODS = {"nearest": sampling.NEAREST, "bilinear": sampling.BILINEAR, "cubic": sampling.CUBIC}
 _ROWS_AT_ONCE = 64
 """Rows whose coordinates are in memory at once, in each thread."""
+_INTEGERS_BELOW = 2**24
+"""Every smaller integer is a float32."""
 _CUBIC_RADIUS_PX = 2
 """Reach of the widest kernel, in source pixels, where the source is no finer than the target."""
 
@@ -47,8 +50,8 @@ def align(
             NaN, an infinity, or the value that stands in ``_FillValue``, ``missing_value`` or ``nodata`` of the variable's
             attributes or encoding, and integers that value.
         grid: North-up target grid.
-        resampling: ``"cubic"`` and ``"bilinear"`` for measured values, ``"nearest"`` for classes and masks. Integer
-            variables are rounded and clipped to their range.
+        resampling: ``"cubic"`` and ``"bilinear"`` for measured values, ``"nearest"`` for classes and masks. Values are
+            sampled as float32; integers are rounded and clipped to their range.
         missing: ``(y, x)`` True where no variable of `source` holds data, where its numbers do not say it.
 
     Returns:
@@ -56,7 +59,7 @@ def align(
         and integers 0; the share of such pixels stands in ``attrs["missing_percent"]`` of each variable.
 
     Raises:
-        TileContractError: `source` has no CRS or a rotated grid.
+        TileContractError: `source` has no CRS or a rotated grid, or holds integers that float32 cannot tell apart.
     """
     from_grid = geobox_of(source)
     coords = coords_of(grid)
@@ -85,7 +88,16 @@ def align(
 
 def _known(array: xr.DataArray, missing: NDArray[np.bool_] | None) -> NDArray[np.float32]:
     values = decoded(array)
-    return values if missing is None else np.where(missing, np.float32(np.nan), values)
+    if missing is not None:
+        values = np.where(missing, np.float32(np.nan), values)
+    if array.dtype.kind in "iu" and array.dtype.itemsize > 2:
+        largest = max(np.fmax.reduce(values, axis=None), -np.fmin.reduce(values, axis=None))
+        if largest >= _INTEGERS_BELOW:
+            raise TileContractError(
+                f"{array.name!r} must hold integers between -{_INTEGERS_BELOW} and {_INTEGERS_BELOW} to be warped, but goes to "
+                f"{largest:.0f} (±): name its fill value, or number what it holds anew"
+            )
+    return values
 
 
 def _variable(array: xr.DataArray, warped: NDArray[Any], gaps: int) -> tuple[Any, ...]:

@@ -21,8 +21,8 @@ def decoded(array: xr.DataArray) -> NDArray[np.float32]:
 
     Args:
         array: ``(y, x)`` array of any dtype. Fill values stand in ``_FillValue``, ``missing_value`` or ``nodata`` of its
-            attributes or its encoding; ``scale_factor`` and ``add_offset`` in the attributes of floats (in the encoding
-            they say what was applied already).
+            attributes or its encoding; ``scale_factor`` and ``add_offset`` in the attributes of floats are followed, too
+            (in the encoding they say what was applied already); integers are numbers as stored.
 
     Returns:
         float32 in host memory, NaN where there are no data: fill values, NaN and infinities. Integers of 8 and 16 bits
@@ -127,8 +127,9 @@ def _compilable(stored: NDArray[Any]) -> NDArray[Any]:
 
 
 def decoded_attrs(array: xr.DataArray) -> dict[str, object]:
-    """Attributes of an array without those that `decoded` has followed."""
-    return {str(name): value for name, value in array.attrs.items() if name not in (*_FILL_NAMES, *_SCALE_NAMES)}
+    """Attributes of an array without those that `decoded` has followed; integers keep their scale and offset."""
+    followed = (*_FILL_NAMES, *_SCALE_NAMES) if array.dtype.kind == "f" else _FILL_NAMES
+    return {str(name): value for name, value in array.attrs.items() if name not in followed}
 
 
 def _fill_values(array: xr.DataArray) -> Iterator[float]:

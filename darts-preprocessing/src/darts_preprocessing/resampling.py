@@ -6,6 +6,10 @@ kernels do near missing data and at the source's edges follows GDAL, so that its
 - Outside of the source, and in its missing pixels, the result is NaN.
 - Cubic needs all 16 neighbours; where one is missing, the result is bilinear from those of the nearest four that are known.
 - A kernel that is widened (`scale` < `_AS_ONE`) takes the known ones of all pixels that it covers.
+
+Where grids share their pixels' centres or edges, GDAL leaves two decisions to rounding: which 16 pixels surround a place that
+lies on a centre, and whether a place on the source's outer edge is inside. Here a place on the centre of column n is just
+behind it, so that columns n − 1 … n + 2 are its neighbours, and a place on the edge is inside.
 """
 
 import math
@@ -22,7 +26,7 @@ NEAREST, BILINEAR, CUBIC = 0, 1, 2
 _AS_ONE = 0.95
 """Scales from here on do not widen the kernel."""
 _TIE_PX = 1e-6
-"""A place this close before the edge of a pixel lies on it: the difference is rounding."""
+"""A place this close to the edge or the centre of a pixel lies on it: the difference is rounding."""
 _LEAST_WEIGHT = 1e-5
 _LEAST_WIDE_WEIGHT = 1e-6
 """Where known pixels weigh less than this, nothing is known."""
@@ -57,12 +61,14 @@ def sample_rows(
     for row in range(first, last):
         for column in range(out.shape[1]):
             x, y = columns[row, column] - 0.5, rows[row, column] - 0.5
-            if method == CUBIC and scale >= _AS_ONE and 1.0 <= x < width - 2 and 1.0 <= y < height - 2:
+            has_neighbours = 1.0 <= x + _TIE_PX < width - 2 and 1.0 <= y + _TIE_PX < height - 2
+            if method == CUBIC and scale >= _AS_ONE and has_neighbours:
                 value = _cubic(source, x, y)
                 if not math.isnan(value):
                     out[row, column] = value
                     continue
-            if not (x >= -0.5 and x <= width - 0.5 and y >= -0.5 and y <= height - 0.5):
+            x_inside = x + _TIE_PX >= -0.5 and x - _TIE_PX <= width - 0.5
+            if not (x_inside and y + _TIE_PX >= -0.5 and y - _TIE_PX <= height - 0.5):
                 out[row, column] = np.nan
                 continue
             here = source[min(int(y + 0.5 + _TIE_PX), height - 1), min(int(x + 0.5 + _TIE_PX), width - 1)]
@@ -77,9 +83,9 @@ def sample_rows(
 @kernel
 def _cubic(source: NDArray[np.float32], x: float, y: float) -> float:
     """Cubic convolution of the 16 neighbours, all of which exist; NaN where one is missing."""
-    column, row = int(x), int(y)
-    x -= column
-    y -= row
+    column, row = int(x + _TIE_PX), int(y + _TIE_PX)
+    x = max(x - column, 0.0)
+    y = max(y - row, 0.0)
     top, bottom = -0.5 * y * (1.0 - y) ** 2, 0.5 * y * y * (y - 1.0)
     upper = 1.0 + y * y * (1.5 * y - 2.5)
     lower = 1.0 - top - upper - bottom
