@@ -5,6 +5,7 @@ import pytest
 import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
 
 from darts_preprocessing import align, load_auxiliary, preprocess
 from darts_preprocessing.loading import load_arcticdem, load_tcvis
@@ -224,6 +225,29 @@ def test_a_vertical_crs_in_feet_is_refused(planet, rewrite, grid):
         load_arcticdem(planet.dem, grid=grid)
     rewrite(planet.dem, crs="EPSG:3413+5703")
     assert np.isfinite(load_arcticdem(planet.dem, grid=grid).dem.values).any()
+
+
+def test_a_projection_in_feet_is_refused_unless_heights_are_said_to_be_metres(planet, rewrite, grid):
+    feet = "+proj=tmerc +lat_0=54 +lon_0=-135 +k=0.9999 +x_0=500000 +datum=NAD83 +units=us-ft"
+    east, north = Transformer.from_crs("EPSG:4326", feet, always_xy=True).transform(-135.67, 68.05)
+    place = Affine(20, 0, east - 2000, 0, -20, north + 2000)
+    rewrite(planet.dem, lambda values: values[:, :200, :200], crs=feet, transform=place)
+    with pytest.raises(SceneError, match="its unit is 'US survey foot': convert .*say so with gdal_edit.py -units m"):
+        load_arcticdem(planet.dem, grid=grid)
+    with rasterio.open(planet.dem, "r+") as raster:
+        raster.units = ("m",)
+    assert np.isfinite(load_arcticdem(planet.dem, grid=grid).dem.values).any()
+
+
+def test_elevation_in_memory_that_is_no_metres_is_refused(planet_scene):
+    dem = planet_scene.dem
+    feet = dem.assign(dem=dem.dem.assign_attrs(units="US survey foot"))
+    with pytest.raises(
+        TileContractError, match=r"must hold metres, but its unit is 'US survey foot': .*attrs\['units'\]"
+    ):
+        preprocess(planet_scene.tile, dem=feet)
+    with pytest.raises(TileContractError, match="'dem' must be float32, but is int16|float32.*int16|int16.*float32"):
+        preprocess(planet_scene.tile, dem=dem.assign(dem=dem.dem.round().astype("int16")))
 
 
 def test_elevation_of_pixels_that_are_not_square_is_aligned(planet, grid, tmp_path, hills, write):

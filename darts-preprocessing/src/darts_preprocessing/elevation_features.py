@@ -7,19 +7,20 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 from odc.geo.geobox import GeoBox
+from pyproj import CRS
 
 from darts_preprocessing.alignment import align
 from darts_preprocessing.config import PreprocessingConfig
 from darts_preprocessing.decoding import decoded
 from darts_preprocessing.elevation import ElevationFeature, FeatureVariable
 from darts_preprocessing.exposure import aspect, hillshade
-from darts_preprocessing.heights import implausible_heights
+from darts_preprocessing.heights import foreign_unit, implausible_heights
 from darts_preprocessing.relative_elevation import radius_px, relative_elevation
 from darts_preprocessing.ruggedness import dissection, terrain_ruggedness, vector_ruggedness, window_px
 from darts_preprocessing.terrain import curvature, slope
 from darts_utils.device import array_namespace, computed
 from darts_utils.errors import TileContractError
-from darts_utils.grids import tile_id
+from darts_utils.grids import geobox_of, tile_id
 from darts_utils.tiles import DIMS
 
 _RECIPES: dict[str, ElevationFeature] = {
@@ -95,8 +96,14 @@ def elevation_features(
         ``relative_elevation`` the share of values whose surroundings are not known as a whole.
 
     Raises:
-        TileContractError: `dem` holds heights that are no metres on Earth.
+        TileContractError: `dem` says that it is not in metres, or holds heights that are no metres on Earth.
     """
+    unit = foreign_unit(dem["dem"].attrs.get("units"), CRS(str(geobox_of(dem).crs)))
+    if unit is not None:
+        raise TileContractError(
+            f"the elevation model {tile_id(dem)!r} must hold metres, but its unit is {unit!r}: convert it to metres first, or, "
+            "where its heights are in metres, say so in attrs['units']"
+        )
     dem = dem[["dem"]].assign(dem=dem["dem"].copy(data=computed(dem["dem"].data)))
     wrong = implausible_heights(decoded(dem["dem"]))
     if wrong is not None:

@@ -38,25 +38,29 @@ def implausible_heights(values: NDArray[Any]) -> str | None:
     )
 
 
-def foreign_unit(unit: str | None, crs: CRS | None = None) -> str | None:
+def foreign_unit(unit: object, crs: CRS | None = None) -> str | None:
     """Name the unit of heights where it is said to be another one than the metre, or return None.
 
     Args:
-        unit: What the band says of itself; nothing is fine.
-        crs: CRS of the raster, whose vertical part may name a unit, too.
+        unit: What the band says of itself; nothing is fine where the CRS counts in metres or degrees.
+        crs: CRS of the raster. Its vertical part may name a unit, too; where nothing does, heights are taken to be in the unit
+            of a projection, as models in feet come.
 
     Examples:
         >>> foreign_unit("metre"), foreign_unit("US survey foot")
         (None, 'US survey foot')
         >>> foreign_unit(None, CRS("EPSG:4326+8228"))
         'foot'
+        >>> foreign_unit(None, CRS("EPSG:2263")), foreign_unit("m", CRS("EPSG:2263"))
+        ('US survey foot', None)
     """
-    if unit is not None and unit.strip().lower() not in _METRES:
-        return unit
-    for axis in _vertical_axes(crs):
-        if axis.unit_name.lower() not in _METRES:
-            return str(axis.unit_name)
-    return None
+    said = "" if unit is None else str(unit).strip()
+    if said.lower() not in _METRES:
+        return said
+    axes = _vertical_axes(crs)
+    if not said and not axes and crs is not None and crs.is_projected:
+        axes = crs.axis_info
+    return next((str(axis.unit_name) for axis in axes if axis.unit_name.lower() not in _METRES), None)
 
 
 def _vertical_axes(crs: CRS | None) -> list[Any]:

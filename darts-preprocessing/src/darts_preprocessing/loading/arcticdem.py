@@ -61,7 +61,10 @@ def _read_heights(raster: DatasetReader, window: Window) -> NDArray[np.float32]:
         )
     unit = foreign_unit(raster.units[0], CRS(raster.crs.to_wkt()))
     if unit is not None:
-        raise SceneError(f"'{raster.name}' must hold metres, but its unit is {unit!r}: convert it to metres first")
+        raise SceneError(
+            f"'{raster.name}' must hold metres, but its unit is {unit!r}: convert it to metres first, or, "
+            "where its heights are in metres, say so with gdal_edit.py -units m"
+        )
     ((scale, offset),) = declared_scalings(raster, [1])
     # Mosaics that lost their nodata tag still mean "nothing" by −9999.
     fills = [_NODATA_M, *(each for each in raster.nodatavals if each is not None)]
