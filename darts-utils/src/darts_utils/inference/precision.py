@@ -16,8 +16,8 @@ def resolve_precision(name: Precision | None, *, device: torch.device) -> torch.
         The named type; else float32 on a CPU and float16 on a CUDA device.
 
     Notes:
-        float16 keeps three more bits than bfloat16: of trained networks it moved probabilities by 0.01, bfloat16 by up to 0.17
-        (``benchmarks/inference.py``). Values above 65 504 overflow in it; a network that does so gives NaN, which is an error.
+        float16 keeps three more bits than bfloat16: of the demo's trained networks it moved probabilities by up to 0.002, bfloat16 by
+        up to 0.014 (``benchmarks/inference.py``). Values above 65 504 overflow in it; a network that does so gives NaN, which is an error.
 
     Examples:
         >>> resolve_precision(None, device=torch.device("cpu"))
