@@ -68,6 +68,7 @@ def test_a_scene_that_fails_never_stops_the_others(darts, planet, planet_scene, 
     [
         (["--features", "ndvo"], "unknown feature 'ndvo' in --features: did you mean 'ndvi'?"),
         (["--features", "qqqq"], "unknown feature 'qqqq' in --features: expected ndvi, "),
+        (["--features", " ,"], "expected names in --features, but got ' ,': name some, or leave the option out"),
         (["--features", "ndvi,slope"], "slope cannot be made without --dem PATH: add it, or leave them out"),
         (["--features", "tc_wetness"], "tc_wetness cannot be made without --tcvis PATH"),
         (["--dem", "/gone.tif"], "expected rasters at '/gone.tif' (--dem), but there are none"),

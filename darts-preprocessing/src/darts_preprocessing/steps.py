@@ -84,6 +84,8 @@ def checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _features(text: str, options: Mapping[str, Any]) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ConfigError(f"expected names in --features, but got {text!r}: name some, or leave the option out for all")
     for name in names:
         if name not in FEATURES and not is_index(name):
             near = difflib.get_close_matches(name, FEATURES, n=1)
