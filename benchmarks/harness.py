@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,14 +64,17 @@ class Timer:
     runs: int = RUNS
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
-    def compare(self, sides: dict[str, Callable[[], Any]], *, warm: bool = True) -> dict[str, float]:
+    def compare(
+        self, sides: dict[str, Callable[[], Any]], *, warm: bool = True, slow: Collection[str] = ()
+    ) -> dict[str, float]:
         """Time each side and return the medians in seconds.
 
         Args:
             sides: Name → what to run.
             warm: Run each side once before, untimed: kernels are compiled, caches filled.
+            slow: Sides that are known to be slower than `SLOW_SECONDS`.
         """
-        counts = dict.fromkeys(sides, self.runs)
+        counts = {name: SLOW_RUNS if name in slow else self.runs for name in sides}
         if warm:
             for name, run in sides.items():
                 if _seconds_of(run) > SLOW_SECONDS:
@@ -107,9 +110,14 @@ def against(
         limit: How many times faster ours should be at least; None asks for nothing.
         agree: Function of both results; says how far they agree, raises where they do not.
     """
-    note = agree(ours(), theirs())
+    mine = ours()
+    started = time.perf_counter()
+    other = theirs()
+    slow = ["theirs"] if time.perf_counter() - started > SLOW_SECONDS else []
+    note = agree(mine, other)
+    del mine, other
     timer = Timer()
-    medians = timer.compare({"ours": ours, "theirs": theirs}, warm=True)
+    medians = timer.compare({"ours": ours, "theirs": theirs}, warm=False, slow=slow)  # both are warm by now
     if timer.runs_of("theirs") < timer.runs:
         note = f"{note}; peer run {timer.runs_of('theirs')} times"
     return Row(

@@ -36,7 +36,7 @@ _THREADS = 2
 
 @benchmark("warp")
 def warp() -> Sequence[Row]:
-    """Reading and warping elevation, against gdalwarp on the same file; both with two threads. No rows without gdalwarp."""
+    """Reading, warping and writing elevation, against gdalwarp; both with two threads. No rows without gdalwarp."""
     if shutil.which("gdalwarp") is None:
         return []
     with _folder() as folder:
@@ -79,13 +79,22 @@ def _warp_row(dem: Path, grid: GeoBox, out: Path, *, what: str) -> Row:
     command += ["-t_srs", str(grid.crs), "-te", *map(repr, (bounds.left, bounds.bottom, bounds.right, bounds.top))]
     command += ["-ts", str(grid.shape[1]), str(grid.shape[0]), "-dstnodata", "nan", str(dem), str(out)]
 
+    ours_out = out.with_name("ours.tif")
+
+    def ours() -> Path:
+        heights = align(load_arcticdem(dem, grid=grid), grid=grid).dem.values
+        options = {"height": grid.shape[0], "width": grid.shape[1], "count": 1, "dtype": "float32", "nodata": np.nan}
+        with rasterio.open(ours_out, "w", "GTiff", crs=str(grid.crs), transform=grid.affine, **options) as raster:
+            raster.write(heights, 1)
+        return ours_out
+
     def theirs() -> Path:
         subprocess.run(command, check=True)
         return out
 
     return against(
-        f"cubic warp of elevation, {what}, reading included",
-        ours=lambda: align(load_arcticdem(dem, grid=grid), grid=grid).dem.values,
+        f"cubic warp of elevation, {what}, file to file",
+        ours=ours,
         peer="gdalwarp -et 0 -multi, 2 threads",
         theirs=theirs,
         limit=1.0,
@@ -93,15 +102,20 @@ def _warp_row(dem: Path, grid: GeoBox, out: Path, *, what: str) -> Row:
     )
 
 
-def _same_heights(ours: NDArray[np.float32], path: Path) -> str:
-    with rasterio.open(path) as raster:
-        theirs = raster.read(1)
+def _same_heights(our_path: Path, their_path: Path) -> str:
+    ours, theirs = _heights_in(our_path), _heights_in(their_path)
     if not np.array_equal(np.isnan(ours), np.isnan(theirs)):
         raise ValueError("the two do not miss the same pixels")
     off_m = float(np.nanmax(np.abs(ours - theirs)))
     if off_m > 1e-3:
         raise ValueError(f"the two are {off_m} m apart")
-    return f"the same NaN, heights within {off_m:.1e} m; theirs writes an uncompressed file"
+    return f"the same NaN, heights within {off_m:.1e} m; both write an uncompressed file"
+
+
+def _heights_in(path: Path) -> NDArray[np.float32]:
+    with rasterio.open(path) as raster:
+        heights: NDArray[np.float32] = raster.read(1)
+    return heights
 
 
 @benchmark("scene")
