@@ -5,14 +5,18 @@ reference page on the tile contract are derived from this table; nothing else in
 """
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from types import MappingProxyType
 from typing import Literal
 
+from darts_utils.errors import DartsWarning
+
 VARIABLES_GROUP = "darts.variables"
-"""Entry-point group of packages that make variables beside those of the table: a function from a name to its row, or None."""
+"""Entry-point group of packages that make variables beside those of the table: a function from a name to its row, or None. It is
+imported when a name that the table lacks is looked up for the first time; where it is broken there is a warning."""
 
 Origin = Literal["sensor", "optical", "dem", "tcvis", "model"]
 """What a variable is made from: the scene's files, its bands, elevation, trends, or what the models say."""
@@ -123,16 +127,31 @@ def _announced(name: str) -> Variable | None:
     """Row of a variable that an installed package knows, of which there may be too many for the table."""
     if not name.isidentifier():
         return None
-    for lookup in _lookups():
-        row: Variable | None = lookup(name)
+    for entry in _entries():
+        row = _row_of(name, entry)
         if row is not None:
             return row
     return None
 
 
 @cache
-def _lookups() -> tuple[Callable[[str], Variable | None], ...]:
-    return tuple(entry.load() for entry in importlib.metadata.entry_points(group=VARIABLES_GROUP))
+def _entries() -> tuple[importlib.metadata.EntryPoint, ...]:
+    return tuple(importlib.metadata.entry_points(group=VARIABLES_GROUP))
+
+
+def _row_of(name: str, entry: importlib.metadata.EntryPoint) -> Variable | None:
+    """What a package says of a name; nothing, with a warning, where it is broken: the table still works."""
+    try:
+        row: Variable | None = entry.load()(name)
+    except Exception as error:  # noqa: BLE001 - the code of others
+        warnings.warn(
+            f"variables {entry.name!r} are provided by {entry.value!r}, which does not work ({error!r}), so {name!r} is unknown "
+            "here: reinstall that package",
+            DartsWarning,
+            stacklevel=2,
+        )
+        return None
+    return row
 
 
 OPTICAL_BANDS = ("blue", "green", "red", "nir")
