@@ -23,7 +23,7 @@ _HEIGHT_BITS = 15
 _SUM_BITS = 63
 _ROWS = 32
 """Rows of results that share one pass over the rows of sums, while these are in a cache."""
-_COLUMNS = 1024
+_COLUMNS = 2048
 """Columns of results in such a pass, for the same reason."""
 _TOGETHER = 4
 """Rows of sums that are added to a result at once."""
