@@ -96,6 +96,15 @@ def test_any_tile_gives_one_valid_row_per_object(tile: xr.Dataset) -> None:
     assert (np.diff(table[order].to_numpy(), axis=1) >= 0).all()
 
 
+def test_an_object_around_the_pole_has_its_true_area() -> None:
+    tile = example_tile(["probabilities", "binarized_segmentation", "extent"], shape=(40, 40), crs="EPSG:3413")
+    tile.binarized_segmentation[:] = 1
+    centred = tile.assign_coords(x=tile.x - tile.x.mean(), y=tile.y - tile.y.mean())
+    # The map is true at 70° north, so that lengths at the pole shrink.
+    scale = pyproj.Proj("EPSG:3413").get_factors(0, 90 - 1e-9).meridional_scale
+    np.testing.assert_allclose(segments_of(centred).area_m2, [400**2 / scale**2], rtol=1e-5)
+
+
 def test_members_of_an_ensemble(tile: xr.Dataset) -> None:
     nothing = tile.binarized_segmentation * np.uint8(0)
     members = tile.assign(
