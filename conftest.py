@@ -1,5 +1,8 @@
 """Fixtures for every package of the workspace."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 pytest_plugins = ["darts_utils.testing.plugin"]
@@ -9,3 +12,15 @@ pytest_plugins = ["darts_utils.testing.plugin"]
 def _single_threaded_math(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worker processes that tests start do not fight for cores."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """What a command in this process does to logging ends with its test."""
+    loggers = [logging.getLogger("darts"), logging.getLogger("py.warnings")]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    logging.captureWarnings(capture=False)
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)

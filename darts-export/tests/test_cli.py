@@ -1,7 +1,5 @@
 """``darts export`` and ``darts export check``."""
 
-import logging
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,33 +11,11 @@ from darts_export.checking import check_tile_folder
 from darts_export.fingerprints import sha256_of
 from darts_export.from_files import export_file
 from darts_export.manifest import read_manifest
-from darts_utils.cli import app
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import TEMPORARY_PREFIX
 from darts_utils.tile_io import write_tile
 
 Darts = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def darts(capsys: pytest.CaptureFixture[str]) -> Darts:
-    """Run the command line in this process; returns exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        logger = logging.getLogger("darts")
-        before = logger.handlers[:], logger.level, logger.propagate
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as stopped:
-            try:
-                app([str(argument) for argument in arguments])
-            finally:
-                logging.captureWarnings(capture=False)
-                logger.handlers[:], logger.propagate = before[0], before[2]
-                logger.setLevel(before[1])
-        printed = capsys.readouterr()
-        return int(str(stopped.value.code)), printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

@@ -1,12 +1,8 @@
-"""Scenes as files, and the command line in this process."""
-
-import logging
-import warnings
+"""Scenes as files."""
 
 import pytest
 
 from darts_nextgen.demo.sample import MODELS
-from darts_utils.cli import app
 from darts_utils.synthetic import synthetic_scene, write_scene
 
 
@@ -33,25 +29,3 @@ def sentinel(tmp_path_factory):
     """The files of a Sentinel-2 scene, with reflectance 0 at count 0; not to be changed."""
     scene = synthetic_scene(100_001, shape=(160, 170), resolution_m=10.0, sensor="sentinel2")
     return write_scene(scene, tmp_path_factory.mktemp("sentinel"))
-
-
-@pytest.fixture
-def darts(capsys):
-    """Run the command line in this process; returns exit code, standard output and standard error."""
-
-    def run(*arguments):
-        capsys.readouterr()
-        loggers = [logging.getLogger("darts"), logging.getLogger("py.warnings")]
-        before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as stopped:
-            try:
-                app([str(argument) for argument in arguments])
-            finally:
-                logging.captureWarnings(capture=False)
-                for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-                    logger.handlers[:], logger.propagate = handlers, propagate
-                    logger.setLevel(level)
-        printed = capsys.readouterr()
-        return stopped.value.code, printed.out, printed.err
-
-    return run

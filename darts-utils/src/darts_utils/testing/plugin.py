@@ -1,7 +1,11 @@
-"""Pytest plugin: the ``backend`` fixture. Name it in ``pytest_plugins`` of a root ``conftest.py``."""
+"""Pytest plugin: the fixtures ``backend`` and ``darts``. Name it in ``pytest_plugins`` of a root ``conftest.py``."""
+
+import warnings
+from collections.abc import Callable
 
 import pytest
 
+from darts_utils.cli import app
 from darts_utils.testing.backends import BACKENDS, Backend
 
 
@@ -12,3 +16,17 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     """Run the test once for each array backend."""
     chosen: Backend = request.param
     return chosen
+
+
+@pytest.fixture
+def darts(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process; returns exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as stopped:
+            app([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return int(str(stopped.value.code)), printed.out, printed.err
+
+    return run
