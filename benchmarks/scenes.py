@@ -43,7 +43,7 @@ def warp() -> Sequence[Row]:
         rows = []
         for size_px, step_m, source_m in ((4096, 3.0, 2.0), (8192, 3.0, 10.0), (2048, 10.0, 2.0)):
             grid = _scene_grid(size_px, step_m)
-            dem = _write_dem(folder / f"dem_{source_m:g}.tif", grid, step_m=source_m)
+            dem = _write_dem(folder / f"dem_{source_m:g}_{size_px}.tif", grid, step_m=source_m)
             rows.append(
                 _warp_row(dem, grid, folder / "warped.tif", what=f"{source_m:g} m to {size_px}² px of {step_m:g} m")
             )
