@@ -1,5 +1,6 @@
 """Pytest plugin: the fixtures ``backend`` and ``darts``. Name it in ``pytest_plugins`` of a root ``conftest.py``."""
 
+import logging
 import warnings
 from collections.abc import Callable
 
@@ -24,8 +25,12 @@ def darts(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, s
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as stopped:
-            app([str(argument) for argument in arguments])
+        with warnings.catch_warnings():
+            try:
+                with pytest.raises(SystemExit) as stopped:
+                    app([str(argument) for argument in arguments])
+            finally:
+                logging.captureWarnings(capture=False)  # before the warnings are as they were
         printed = capsys.readouterr()
         return int(str(stopped.value.code)), printed.out, printed.err
 
