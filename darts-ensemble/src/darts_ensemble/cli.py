@@ -7,6 +7,7 @@ import typer
 
 
 def ensemble(
+    context: typer.Context,
     tiles: Annotated[
         list[Path], typer.Argument(metavar="TILE...", help="Preprocessed tile files (*.nc), and folders of them.")
     ],
@@ -58,20 +59,11 @@ def ensemble(
     from darts_ensemble.ensemble import Ensemble
     from darts_ensemble.weighting import parse_weights
     from darts_utils.commands.groups import run_model
+    from darts_utils.commands.options import given_options
     from darts_utils.commands.steps import tile_files
     from darts_utils.inference.config import InferenceConfig
 
-    given = {
-        "patch_px": patch_px,
-        "overlap_px": overlap_px,
-        "batch_size": batch_size,
-        "padding_px": padding_px,
-        "ramp": ramp,
-        "precision": precision,
-        "symmetries": symmetries,
-        "compile_network": compile_network,
-    }
-    options = InferenceConfig(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    options = InferenceConfig(**given_options(context.params, of=InferenceConfig))
     shares = None if weights is None else parse_weights(weights)
     tile_files(tiles)  # a wrong path shows before the networks are loaded
     loaded = Ensemble.load(models, device=device, weights=shares)

@@ -45,13 +45,10 @@ def export(
     """
     from darts_export.config import ExportConfig
     from darts_export.from_files import exporter
+    from darts_utils.commands.options import given_options
     from darts_utils.commands.steps import run_each, tile_files
 
-    given = {
-        name: value
-        for name, value in context.params.items()
-        if name not in {"tiles", "out", "force"} and value is not None
-    }
+    given = given_options(context.params, of=ExportConfig)
     if products is not None:
         given["products"] = tuple(name.strip() for name in products.split(","))
     code = run_each(

@@ -62,14 +62,15 @@ def postprocess(
     from darts_postprocessing.checks import check_options, parse_thresholds
     from darts_postprocessing.config import PostprocessingConfig
     from darts_postprocessing.postprocessing import postprocess as verb
+    from darts_utils.commands.options import given_options
     from darts_utils.commands.steps import run_verb
     from darts_utils.errors import ConfigError
 
-    given = {name: value for name, value in context.params.items() if value is not None}
+    given = given_options(context.params, of=PostprocessingConfig)
     try:
         if further_thresholds is not None:
             given["further_thresholds"] = parse_thresholds(further_thresholds)
-        options = PostprocessingConfig(**{name: given[name] for name in given.keys() - {"tiles", "out"}})
+        options = PostprocessingConfig(**given)
         check_options(options)
     except ValueError as error:
         raise ConfigError(str(error)) from error

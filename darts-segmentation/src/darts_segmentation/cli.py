@@ -12,6 +12,7 @@ _LEGACY_HELP = (
 
 
 def segment(
+    context: typer.Context,
     tiles: Annotated[
         list[Path], typer.Argument(metavar="TILE...", help="Preprocessed tile files (*.nc), and folders of them.")
     ],
@@ -49,20 +50,11 @@ def segment(
 
     from darts_segmentation.segmenter import Segmenter
     from darts_utils.commands.groups import run_model
+    from darts_utils.commands.options import given_options
     from darts_utils.commands.steps import tile_files
     from darts_utils.inference.config import InferenceConfig
 
-    given = {
-        "patch_px": patch_px,
-        "overlap_px": overlap_px,
-        "batch_size": batch_size,
-        "padding_px": padding_px,
-        "ramp": ramp,
-        "precision": precision,
-        "symmetries": symmetries,
-        "compile_network": compile_network,
-    }
-    options = InferenceConfig(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    options = InferenceConfig(**given_options(context.params, of=InferenceConfig))
     tile_files(tiles)  # a wrong path shows before the network is loaded
     segmenter = Segmenter.load(model, device=device)
     segmenter.inference_batched([], options=options)  # so do options that do not fit
