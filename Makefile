@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 BIN := .venv/bin
-PACKAGES := darts_utils darts_preprocessing darts_segmentation darts_ensemble darts_postprocessing darts_export darts_nextgen
+PACKAGES := darts_utils darts_train_utils darts_preprocessing darts_segmentation darts_ensemble darts_postprocessing darts_export darts_nextgen
 MEMBERS := $(wildcard darts-*/pyproject.toml)
 
 .DEFAULT_GOAL := help
@@ -21,7 +21,7 @@ demo: install ## map the thaw slumps of the sample scene
 	$(BIN)/darts demo --out demo-output
 
 test: develop ## the whole test suite, without what is marked slow or gpu
-	$(BIN)/python -m pytest -m "not slow and not gpu" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not gpu" --cov --cov-report=term
 
 test-all: develop ## the slow tests too
 	$(BIN)/python -m pytest -m "not gpu"

@@ -1,6 +1,7 @@
 """Fixtures for every package of the workspace."""
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -8,10 +9,9 @@ import pytest
 pytest_plugins = ["darts_utils.testing.plugin"]
 
 
-@pytest.fixture(autouse=True)
-def _single_threaded_math(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worker processes that tests start do not fight for cores."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+# Before anything reads it: the tests run in several processes and start more, and these must not fight for cores. Some of
+# them fork, too, and the pool of an OpenMP library does not survive that.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)

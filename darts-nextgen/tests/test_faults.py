@@ -51,6 +51,7 @@ class ForkedRuns:
         self._server = subprocess.Popen(
             [sys.executable, "-c", SERVER, config, undisturbed],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},  # a child that is forked never gets an OpenMP pool to answer
         )  # fmt: skip
         assert self._read() == "ready"
 

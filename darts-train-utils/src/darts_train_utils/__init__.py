@@ -1,0 +1,1 @@
+"""What every trainer of DARTS shares: patch data sets, losses, augmentation, splits, metrics and callbacks."""
