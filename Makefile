@@ -21,7 +21,7 @@ demo: install ## map the thaw slumps of the sample scene
 	$(BIN)/darts demo --out demo-output
 
 test: develop ## the whole test suite, without what is marked slow or gpu
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not gpu" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu" --cov --cov-report=term
 
 test-all: develop ## the slow tests too
 	$(BIN)/python -m pytest -m "not gpu"
