@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import xarray as xr
-from affine import Affine
 from odc.geo.geobox import GeoBox
+from rasterio import Affine
 from ray.data.extensions import ArrowVariableShapedTensorArray
 
 from darts_utils.attributes import pack_attributes, unpack_attributes
