@@ -12,9 +12,10 @@ import torch
 from ray.experimental import get_object_locations
 
 from darts_nextgen import RunConfig, read_report, run_local
+from darts_nextgen.pipeline import ray as engine
 from darts_nextgen.pipeline.ray import run_ray
 from darts_nextgen.pipeline.ray_cluster import check_versions, connected, node_resources, versions
-from darts_nextgen.pipeline.ray_workers import retried, tile_rows, tile_table
+from darts_nextgen.pipeline.ray_workers import prepare_scenes, retried, tile_rows, tile_table
 from darts_nextgen.pipeline.report import TileRow
 from darts_nextgen.pipeline.resources import RayConfig, Resources, derive_resources
 from darts_nextgen.pipeline.rows import from_row, to_row
@@ -114,6 +115,22 @@ def test_several_tiles_share_the_calls_of_a_model_worker(cluster, config):
     report = run_ray(several)
     assert [row.status for row in report.rows] == ["done", "done", "done"]
     assert all(row.objects is not None for row in report.rows)
+
+
+def test_a_tile_that_kills_its_workers_fails_for_itself(cluster, config, monkeypatch):
+    prepare, deadly = prepare_scenes, config.scene[2].name
+
+    def killed(table, *, spec):
+        if tile_rows(table)[0].tile_id == deadly:
+            os._exit(1)
+        yield from prepare(table, spec=spec)
+
+    monkeypatch.setattr(engine, "prepare_scenes", killed)
+    config = replace(config, scene=config.scene[1:], models=config.models[0] / "optical.pt", ray=RayConfig(retries=1))
+    report = run_ray(config)
+    assert [row.status for row in report.rows] == ["done", "failed"]
+    assert report.rows[1].error.startswith("WorkerLost: each worker that had the tile was lost")
+    assert report.exit_code == 1
 
 
 def test_the_plan_is_printed_and_nothing_is_written(cluster, config, darts):
