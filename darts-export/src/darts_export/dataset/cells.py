@@ -26,6 +26,7 @@ def coverage_cells(coverage: geopandas.GeoDataFrame, *, cell_m: float = DatasetC
             ``valid_area_m2``  float64: what at least one of them saw of the cell, on the ellipsoid;
             ``geometry``  Polygon or MultiPolygon in EPSG:3413: that area.
     """
+    coverage = coverage.sort_values([*IMAGE, "tile_id"], kind="stable", ignore_index=True)
     years = coverage["date"].str.slice(0, 4).astype("int64").rename("year")
     rows: list[dict[str, object]] = []
     for (year, models), table in coverage.groupby([years, coverage["models"]], sort=True):

@@ -46,6 +46,8 @@ def merge_years(
         An image is what one sensor saw on one day. A place that is in an outline counts as observed by that image, also
         where outlines reach beyond the trusted area.
     """
+    observed = observed.sort_values("object_id", ignore_index=True)
+    coverage = coverage.sort_values([*IMAGE, "tile_id"], kind="stable", ignore_index=True)
     years = _years(observed)
     looked = coverage.assign(year=_years(coverage))
     rows: list[dict[str, object]] = []
@@ -120,12 +122,16 @@ def _median_footprint(seen: list[NDArray[np.object_]], observing: list[list[shap
         return union(seen[0])
     by_image = [union(outlines) for outlines in seen]
     window = shapely.box(*shapely.total_bounds(np.array(by_image, dtype=object)))
-    near = [shapely.union_all(shapely.intersection(np.array(areas, dtype=object), window)) for areas in observing]
+    everywhere = [bool(shapely.covers(np.array(areas, dtype=object), window).any()) for areas in observing]
+    if all(everywhere) and len(by_image) == 1:  # the most frequent case needs no faces
+        return by_image[0] if len(observing) == 2 else shapely.MultiPolygon()
+    partly = [areas for areas, full in zip(observing, everywhere, strict=True) if not full]
+    near = [shapely.union_all(shapely.intersection(np.array(areas, dtype=object), window)) for areas in partly]
     lines = shapely.union_all(shapely.boundary(np.array([*by_image, *near], dtype=object)))
     faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(lines)))
     places = shapely.point_on_surface(faces)
     seeing = np.sum([shapely.intersects(outline, places) for outline in by_image], axis=0)
-    looking = np.sum([shapely.intersects(area, places) for area in near], axis=0)
+    looking = sum(everywhere) + np.sum([shapely.intersects(area, places) for area in near], axis=0)
     chosen = faces[(seeing > 0) & (2 * seeing >= looking)]
     return union(chosen) if len(chosen) else shapely.MultiPolygon()
 
