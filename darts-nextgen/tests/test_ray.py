@@ -117,6 +117,7 @@ def test_several_tiles_share_the_calls_of_a_model_worker(cluster, config):
     assert all(row.objects is not None for row in report.rows)
 
 
+@pytest.mark.slow
 def test_a_tile_that_kills_its_workers_fails_for_itself(cluster, config, monkeypatch):
     prepare, deadly = prepare_scenes, config.scene[2].name
 
