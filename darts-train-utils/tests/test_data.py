@@ -73,9 +73,11 @@ def test_an_epoch_draws_each_patch_once_and_processes_share_it():
     sampler = EpochSampler(rows, positive, seed=0, config=DataConfig())
     assert sorted(draw.row for draw in sampler) == rows.tolist()
     parts = [list(EpochSampler(rows, positive, seed=0, config=DataConfig(), rank=k, world_size=2)) for k in (0, 1)]
-    assert sorted(parts[0] + parts[1], key=lambda draw: draw.index) == list(sampler)
+    assert sorted(parts[0] + parts[1], key=lambda draw: draw.position) == list(sampler)
     sampler.set_epoch(1)
-    assert [draw.row for draw in sampler] != [draw.row for draw in sorted(parts[0] + parts[1], key=lambda d: d.index)]
+    assert [draw.row for draw in sampler] != [
+        draw.row for draw in sorted(parts[0] + parts[1], key=lambda d: d.position)
+    ]
 
 
 def test_the_share_with_the_class_is_as_asked():

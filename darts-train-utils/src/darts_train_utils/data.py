@@ -26,7 +26,7 @@ class Draw(NamedTuple):
 
     epoch: int
     """Counts from 0."""
-    index: int
+    position: int
     """Of the sample in the epoch."""
     row: int
     """Of the patch in the store."""
@@ -76,7 +76,7 @@ class PatchDataset(Dataset[Sample]):
         if self._augmentation is not None:
             for channel, name in zip(image, self._normalization.variables, strict=True):
                 channel[~np.isfinite(values[name])] = np.nan
-            draws = {"seed": self._seed, "epoch": draw.epoch, "index": draw.index}
+            draws = {"seed": self._seed, "epoch": draw.epoch, "index": draw.position}
             image, labels = augment(image, labels, **draws, config=self._augmentation)
             for channel, scaling in zip(image, self._normalization.scalings.values(), strict=True):
                 if scaling.clip:
@@ -205,7 +205,7 @@ class PatchDataModule(pl.LightningDataModule):
         return DataLoader(
             dataset,
             batch_size=self._config.batch_size,
-            sampler=sampler,  # type: ignore[arg-type]
+            sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
             multiprocessing_context="spawn" if workers else None,

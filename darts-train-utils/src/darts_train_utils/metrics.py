@@ -6,6 +6,7 @@ sides and corners; ignored pixels belong to none. A ratio of 0 to 0 (no object, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,8 +40,8 @@ def pixel_metrics(*, threshold: float = 0.5, curve_points: int = 1001, prefix: s
     Returns:
         A collection to update with probabilities ``(B, H, W)``, 0 … 1, and labels ``(B, H, W)``, through `update_metrics`.
     """
-    options = {"threshold": threshold, "ignore_index": IGNORE_LABEL}
-    curve = {"thresholds": curve_points, "ignore_index": IGNORE_LABEL}
+    options: dict[str, Any] = {"threshold": threshold, "ignore_index": IGNORE_LABEL}
+    curve: dict[str, Any] = {"thresholds": curve_points, "ignore_index": IGNORE_LABEL}
     return MetricCollection(
         {
             "iou": BinaryJaccardIndex(**options),

@@ -173,7 +173,7 @@ def find_overlaps(patches: Patches) -> NDArray[np.int64]:
     crs = np.array(patches.crs, dtype=object)
     low = np.maximum(patches.bounds[first, :2], patches.bounds[second, :2])
     high = np.minimum(patches.bounds[first, 2:], patches.bounds[second, 2:])
-    shared = (high - low > _TOLERANCE_M).all(axis=1)
+    shared = np.asarray((high - low > _TOLERANCE_M).all(axis=1))
     mixed = crs[first] != crs[second]
     if mixed.any():
         areas = shapely.area(places)
@@ -262,7 +262,10 @@ def _share_groups(
     side_of = np.empty(int(numbers.max(initial=-1)) + 1, "int64")
     for group in order:
         of_stratum = wanted[int(strata[leaders[group]])]
-        side = max(np.flatnonzero(shares > 0), key=lambda each: (round(of_stratum[each], 6), round(missing[each], 6)))
+        side = max(
+            np.flatnonzero(shares > 0),
+            key=lambda each: (round(float(of_stratum[each]), 6), round(float(missing[each]), 6)),
+        )
         side_of[numbers[group]] = side
         of_stratum[side] -= sizes[group]
         missing[side] -= sizes[group]
