@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 BIN := .venv/bin
-PACKAGES := darts_utils darts_preprocessing darts_segmentation darts_ensemble darts_postprocessing darts_export darts_nextgen
+PACKAGES := darts_utils darts_train_utils darts_preprocessing darts_segmentation darts_ensemble darts_postprocessing darts_export darts_nextgen
 MEMBERS := $(wildcard darts-*/pyproject.toml)
 
 .DEFAULT_GOAL := help

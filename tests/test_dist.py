@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 UV = ROOT / ".tools" / "bin" / "uv"
-HEAVY = {"darts-segmentation", "darts-ensemble", "darts-nextgen"}
+HEAVY = {"darts-train-utils", "darts-segmentation", "darts-ensemble", "darts-nextgen"}
 MEMBERS = sorted(path.parent.name for path in ROOT.glob("darts-*/pyproject.toml"))
 
 

@@ -11,6 +11,7 @@ and `missing_products` all read it.
 `staleness`         `judge`: whether a folder is complete and current, and why not
 `checking`          `check_tile_folder`: what is missing, damaged, unfinished or unknown
 `from_files`        `export_file`: tile files in, folders out
+`dataset`           from the folders of many tiles to one data set, per image and per year
 `products`          the table of products
 `rows`              what a product is; `raster_products` and `vector_products` make the rows
 `parallel`          several files at a time

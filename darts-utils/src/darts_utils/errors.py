@@ -90,5 +90,13 @@ class ConfigError(DartsError, ValueError):
     """A configuration has an unknown key or a value that makes no sense."""
 
 
+class TrainingDataError(DartsError, ValueError):
+    """Labels, patches or splits from which nothing can be learnt, or no honest score comes."""
+
+
+class TrainingError(DartsError, RuntimeError):
+    """A training cannot go on: its loss is no number any more."""
+
+
 class DartsWarning(UserWarning):
     """Base of the warnings of DARTS: the result is defined, but perhaps not what was hoped for."""

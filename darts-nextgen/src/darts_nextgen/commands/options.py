@@ -11,7 +11,7 @@ from darts_postprocessing.checks import parse_thresholds
 from darts_preprocessing.loading import parse_bands
 from darts_utils.errors import ConfigError
 
-OF_THE_COMMAND = ("config", "dry_run", "explain", "force")
+OF_THE_COMMAND = ("config", "engine", "dry_run", "explain", "force")
 """Options of ``darts run`` that are no keys of a configuration."""
 
 

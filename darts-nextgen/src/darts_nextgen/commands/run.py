@@ -149,6 +149,27 @@ def run(
     styles: Annotated[
         bool | None, typer.Option("--styles/--no-styles", help="A QGIS style beside each raster and each table.")
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(metavar="local|ray", help="Where the work is done: in this process, or on a Ray cluster."),
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster; RAY_ADDRESS, or a new one on this machine, if not given.")
+    ] = None,
+    task_cpus: Annotated[float | None, typer.Option(help="CPUs of a Ray task that loads or writes a tile.")] = None,
+    task_memory_gb: Annotated[float | None, typer.Option(help="Memory of such a task, 10^9 bytes.")] = None,
+    model_workers: Annotated[int | None, typer.Option(help="Ray workers that hold the models.")] = None,
+    model_cpus: Annotated[float | None, typer.Option(help="CPUs of each of them.")] = None,
+    model_gpus: Annotated[float | None, typer.Option(help="GPUs of each of them, also a part of one.")] = None,
+    tiles_per_call: Annotated[
+        int | None, typer.Option(help="Tiles whose patches share the batches of a network, with Ray.")
+    ] = None,
+    in_flight_gb: Annotated[
+        float | None, typer.Option(help="Tiles on their way between Ray's stages, 10^9 bytes.")
+    ] = None,
+    retries: Annotated[
+        int | None, typer.Option(help="How often Ray tries a stage again after an error that may pass.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the effective configuration, and stop.")
     ] = False,
@@ -174,11 +195,20 @@ def run(
     from darts_nextgen.pipeline.local import run_local
     from darts_nextgen.pipeline.plan import plan_run
     from darts_nextgen.pipeline.runfiles import config_toml
+    from darts_utils.errors import ConfigError
 
     options = {name: value for name, value in context.params.items() if name not in OF_THE_COMMAND}
+    if engine not in ("local", "ray"):
+        raise ConfigError(f"expected --engine to be local or ray, but got {engine!r}")
     run_config = config_of(options, file=config)
     if dry_run:
-        plan_run(run_config)
+        if engine == "ray":
+            from darts_nextgen.pipeline.ray import plan_ray
+
+            for line in plan_ray(run_config).lines():
+                typer.echo(f"# {line}")
+        else:
+            plan_run(run_config)
         typer.echo(config_toml(run_config), nl=False)
         return
     if explain:
@@ -187,8 +217,12 @@ def run(
             verdict = plan.judge(task, force=force)
             typer.echo(f"{task.tile_id}: {'current' if verdict.is_current else '; '.join(verdict.reasons)}")
         return
+    if engine == "ray":
+        from darts_nextgen.pipeline.ray import run_ray as run_on_engine
+    else:
+        run_on_engine = run_local
     with follow() as progress:
-        report = run_local(run_config, force=force, progress=progress)
+        report = run_on_engine(run_config, force=force, progress=progress)
     for row in report.failed:
         typer.echo(f"failed: {row.scene} ({row.failed_stage}): {row.error}", err=True)
     current = f", {len(report.current)} were current" if report.current else ""

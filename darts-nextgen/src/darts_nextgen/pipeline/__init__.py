@@ -10,5 +10,8 @@
 `plan`          everything that can be found out, and refused, before the first tile
 `local`         runs the stages in this process, tile by tile
 `report`        what became of each tile, and its table
+`rows`          tiles as rows of Arrow tables, and back: the only place where xarray and Ray meet
+`resources`     what the stages of a Ray run may use
+`ray`           runs the stages on a Ray cluster; `ray_workers` is what its workers do, `ray_cluster` the connection
 ==============  ===========================================================================================
 """

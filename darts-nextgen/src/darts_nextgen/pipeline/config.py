@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from darts_ensemble.membership import Missing, check_missing
 from darts_export import export_tile
 from darts_export.config import ExportConfig
+from darts_nextgen.pipeline.resources import RayConfig
 from darts_nextgen.pipeline.tables import check_keys, parse_table, plain_table
 from darts_postprocessing import PostprocessingConfig, postprocess
 from darts_postprocessing.checks import check_options
@@ -84,6 +85,8 @@ class RunConfig:
     """Options of `darts_postprocessing.postprocess`."""
     export: ExportConfig = field(default_factory=ExportConfig)
     """Options of `darts_export.export_tile`."""
+    ray: RayConfig = field(default_factory=RayConfig)
+    """What `darts_nextgen.pipeline.ray.run_ray` may use of a cluster; decides nothing about the results."""
 
     def __post_init__(self) -> None:
         for name, value in _converted(self).items():
@@ -109,9 +112,9 @@ class RunConfig:
 
 
 SECTIONS: Mapping[str, Callable[..., Any] | None] = MappingProxyType(
-    {"preprocessing": preprocess, "inference": None, "postprocessing": postprocess, "export": export_tile}
+    {"preprocessing": preprocess, "inference": None, "postprocessing": postprocess, "export": export_tile, "ray": None}
 )
-"""The sections of a configuration and the verb that takes the options of each; inference takes its dataclass whole."""
+"""The sections of a configuration and the verb that takes the options of each; inference and ray take their dataclass whole."""
 
 
 def section_keys(section: str) -> tuple[str, ...]:

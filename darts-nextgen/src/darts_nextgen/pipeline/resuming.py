@@ -16,8 +16,8 @@ SOFTWARE: Mapping[str, str] = {"darts-nextgen": importlib.metadata.version("dart
 MEMBER_PRODUCTS = ("probabilities", "binarized", "prediction_segments")
 """Products that are written for each model too where the members are kept."""
 
-_PLACES = ("scene", "scenes", "models", "out", "dem", "tcvis", "device")
-"""Options that say where things are. What is there is compared by its content."""
+_PLACES = ("scene", "scenes", "models", "out", "dem", "tcvis", "device", "ray")
+"""Options that say where things are, and who does the work. What is there is compared by its content."""
 
 _OF_THE_TILE = ("sensor", "date", "tcvis_release")
 """Options that the files tell as metadata of the tile, where the scene does not say it itself."""

@@ -6,7 +6,7 @@ processes (`Stage.make`; that is where models get there) and then calls it for e
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -123,8 +123,13 @@ def load_task(task: SceneTask, *, config: RunConfig, features: Collection[str]) 
 
 def infer_tile(tile: xr.Dataset, *, config: RunConfig, ensemble: Ensemble) -> xr.Dataset:
     """Add the probabilities of the models."""
-    return ensemble.inference(
-        tile,
+    return infer_tiles([tile], config=config, ensemble=ensemble)[0]
+
+
+def infer_tiles(tiles: Sequence[xr.Dataset], *, config: RunConfig, ensemble: Ensemble) -> list[xr.Dataset]:
+    """Add the probabilities of the models to several tiles, whose patches share the batches of the networks."""
+    return ensemble.inference_batched(
+        tiles,
         options=config.inference,
         keep_members=config.postprocessing.keep_members,
         keep_std="probabilities_std" in config.export.products,

@@ -1,0 +1,43 @@
+"""The one home of every default of the data set."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from darts_utils.errors import ConfigError
+
+CRS = "EPSG:3413"
+"""The map on which objects are compared: one plane for the whole Arctic, on which pole and antimeridian are ordinary."""
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """How tiles become a data set.
+
+    Raises:
+        ConfigError: An option makes no sense.
+    """
+
+    mixed_models: Literal["apart", "refuse"] = "apart"
+    """What to do with results of different models: keep their objects apart, or refuse them."""
+    edge_tolerance_m: float = 10.0
+    """Objects this near to each other are one where a tile edge cuts both, in metres on the map of EPSG:3413."""
+    partition_m: float = 100_000.0
+    """Edge length of the squares that are searched one by one, in metres on the map; no result depends on it."""
+    cell_m: float = 10_000.0
+    """Edge length of the cells of the coverage, in metres on the map."""
+    workers: int = 1
+    """Number of partitions that are searched at a time; no result depends on it."""
+
+    def __post_init__(self) -> None:
+        if self.mixed_models not in ("apart", "refuse"):
+            raise ConfigError(f"expected mixed_models to be 'apart' or 'refuse', but got {self.mixed_models!r}")
+        if not 0 <= self.edge_tolerance_m < math.inf:
+            raise ConfigError(
+                f"expected edge_tolerance_m to be a finite number of at least 0, but got {self.edge_tolerance_m!r}"
+            )
+        for name in ("partition_m", "cell_m"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"expected {name} to be a finite number above 0, but got {getattr(self, name)!r}")
+        if self.workers < 1:
+            raise ConfigError(f"expected at least 1 worker, but got {self.workers!r}")

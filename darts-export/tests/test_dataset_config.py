@@ -1,0 +1,34 @@
+"""Options and public names of the data set."""
+
+import pytest
+
+import darts_export.dataset
+from darts_export.dataset import DatasetConfig
+from darts_utils.errors import ConfigError
+
+
+def test_public_names() -> None:
+    assert darts_export.dataset.__all__ == [
+        "Archive",
+        "DatasetConfig",
+        "Unused",
+        "coverage_cells",
+        "merge_years",
+        "observe",
+        "read_archive",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mixed_models": "perhaps"}, "expected mixed_models to be 'apart' or 'refuse'"),
+        ({"edge_tolerance_m": -1}, "expected edge_tolerance_m to be a finite number of at least 0"),
+        ({"partition_m": 0}, "expected partition_m to be a finite number above 0"),
+        ({"cell_m": float("nan")}, "expected cell_m to be a finite number above 0"),
+        ({"workers": 0}, "expected at least 1 worker"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        DatasetConfig(**options)  # type: ignore[arg-type]

@@ -1,0 +1,143 @@
+"""The runtime of a Ray cluster: the stages of a run as a stream of tiles through tasks, model workers and tasks again."""
+
+import time
+from dataclasses import replace
+from functools import partial
+
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext, Dataset, ExecutionResources
+
+from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.local import WRITE_EVERY_SECONDS, Progress, log_progress
+from darts_nextgen.pipeline.plan import RunPlan, plan_run
+from darts_nextgen.pipeline.ray_cluster import check_nodes, connected, node_resources
+from darts_nextgen.pipeline.ray_workers import ModelWorker, RaySpec, finish_tiles, prepare_scenes, tile_rows, tile_table
+from darts_nextgen.pipeline.report import RESULTS_FILE, RunReport, TileRow, write_report
+from darts_nextgen.pipeline.resources import Resources, derive_resources
+from darts_nextgen.pipeline.runfiles import RUN_FILE, write_config
+from darts_utils.files import remove_leftovers, sole_writer
+from darts_utils.logging import get_logger
+
+_logger = get_logger(__name__)
+
+
+def run_ray(config: RunConfig, *, force: bool = False, progress: Progress = log_progress) -> RunReport:
+    """Map the scenes of a run on a Ray cluster; those whose results are complete and current are left as they are.
+
+    Args:
+        config: The run; its section ``ray`` says what the stages may use. Paths must be the same on every node.
+        force: Map all scenes.
+        progress: Told how far the run is.
+
+    Returns:
+        What became of each tile, as `darts_nextgen.pipeline.local.run_local` returns it, with the same files.
+
+    Raises:
+        ConfigError: As `run_local`, and: the cluster has no GPU and one is asked for, a worker would never find a place, or a
+            node has other versions; nothing has been written.
+        CheckpointError: A model file cannot be used; nothing has been written.
+        UnknownFrameworkError: No installed package provides a model's framework; nothing has been written.
+        OutputError: Configuration or report cannot be written, or another run is writing into the same folder.
+
+    Notes:
+        A scene that cannot be mapped is a row of the report, also where it has cost its workers their lives, and the others
+        go on. A run that is interrupted, or killed, is continued by the next one.
+    """
+    plan = _plan(config)
+    with connected(config.ray.address):
+        resources = derive_resources(config.ray, device=config.device, nodes=node_resources())
+        check_nodes()
+        with sole_writer(config.out) as is_certain:
+            if not is_certain:
+                _logger.warning(
+                    "the file system of '%s' knows no locks on folders: let no other run write there", config.out
+                )
+            remove_leftovers(config.out)
+            write_config(config, config.out / RUN_FILE)
+            return _run_tasks(plan, resources, force=force, progress=progress)
+
+
+def plan_ray(config: RunConfig) -> Resources:
+    """Check a run as `run_ray` does, and say what its stages would use; writes nothing.
+
+    Raises:
+        ConfigError: As `run_ray`.
+        CheckpointError: A model file cannot be used.
+        UnknownFrameworkError: No installed package provides a model's framework.
+    """
+    _plan(config)
+    with connected(config.ray.address):
+        found = derive_resources(config.ray, device=config.device, nodes=node_resources())
+        check_nodes()
+        return found
+
+
+def _plan(config: RunConfig) -> RunPlan:
+    """Plan on the CPU: the GPUs may be elsewhere."""
+    return plan_run(replace(config, device="cpu"))
+
+
+def _run_tasks(plan: RunPlan, resources: Resources, *, force: bool, progress: Progress) -> RunReport:
+    table = plan.config.out / RESULTS_FILE
+    rows = {task.tile_id: TileRow(task.tile_id, task.path) for task in plan.tasks}
+    write_report([*rows.values()], table)
+    progress(None, finished=0, total=len(rows))
+    written, finished = time.monotonic(), 0
+    spec = RaySpec(replace(plan.config, device=resources.device), plan.features, dict(plan.model_hashes), force=force)
+    try:
+        for batch in _stream(list(rows.values()), spec, resources).iter_batches(
+            batch_size=None, batch_format="pyarrow"
+        ):
+            for row in tile_rows(batch):
+                rows[row.tile_id] = row
+                finished += 1
+                for note in row.warnings:
+                    _logger.warning("[%s] %s", row.tile_id, note)
+                progress(row, finished=finished, total=len(rows))
+            if time.monotonic() - written > WRITE_EVERY_SECONDS:
+                write_report([*rows.values()], table)
+                written = time.monotonic()
+        for lost in [row for row in rows.values() if row.status == "pending"]:
+            finished += 1
+            rows[lost.tile_id] = replace(
+                lost,
+                status="failed",
+                error="WorkerLost: each worker that had the tile was lost: look into Ray's logs for why",
+            )
+            progress(rows[lost.tile_id], finished=finished, total=len(rows))
+    finally:
+        write_report([*rows.values()], table)
+    return RunReport(tuple(rows.values()), table)
+
+
+def _stream(rows: list[TileRow], spec: RaySpec, resources: Resources) -> Dataset:
+    """The stages one after the other; nothing runs before someone asks for results."""
+    context = DataContext.get_current().copy()
+    context.execution_options.resource_limits = ExecutionResources.for_limits(
+        object_store_memory=resources.in_flight_bytes
+    )
+    context.max_errored_blocks = -1  # tiles whose workers are lost for good do not stop the others
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    retries = spec.config.ray.retries
+    tasks = {"num_cpus": resources.task_cpus, "memory": resources.task_memory_bytes, "max_retries": retries}
+    with DataContext.current(context):
+        scenes = ray.data.from_blocks([tile_table(row) for row in rows])
+        prepared = scenes.map_batches(
+            partial(prepare_scenes, spec=spec), batch_size=None, batch_format="pyarrow", **tasks
+        )
+        mapped = prepared.map_batches(
+            ModelWorker,
+            fn_constructor_args=(spec,),
+            batch_size=resources.tiles_per_call if resources.tiles_per_call > 1 else None,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(size=resources.model_workers, max_tasks_in_flight_per_actor=2),
+            num_cpus=resources.model_cpus,
+            num_gpus=resources.model_gpus,
+            max_restarts=-1,
+            max_task_retries=retries,
+        )
+        finished: Dataset = mapped.map_batches(
+            partial(finish_tiles, spec=spec), batch_size=None, batch_format="pyarrow", **tasks
+        )
+        return finished

@@ -1,0 +1,26 @@
+"""What every trainer of DARTS shares. Import from the modules: each loads only what it needs.
+
+==============  =====================================================================================
+`config`        every default; `parse_table` refuses unknown keys
+`losses`        `weighted_loss` on logits, blind to pixels labelled 2
+`splits`        `split_patches`, `split_folds`: overlapping patches never on different sides, checked
+`metrics`       `pixel_metrics`, `score_instances`, `boundary_iou`
+`calibration`   `fit_temperature`, `reliability_curve`
+`augmentation`  `augment`: by seed, epoch and index alone
+`patch_store`   `write_scene`, `PatchStore`: patches in Zarr, their rows in Parquet
+`data`          `PatchDataModule`: batches for Lightning, scaled as at inference
+`callbacks`     `training_callbacks`, `training_loggers`
+==============  =====================================================================================
+"""
+
+__all__ = [
+    "augmentation",
+    "calibration",
+    "callbacks",
+    "config",
+    "data",
+    "losses",
+    "metrics",
+    "patch_store",
+    "splits",
+]

@@ -1,0 +1,102 @@
+"""Training samples, varied; each by seed, epoch and index alone, so that any one can be made again.
+
+Works on network input in which missing values are still NaN: they stay NaN under brightness and noise, spread to what is
+interpolated from them, and appear where a turn looks out of the patch. Labels are moved as they are, never mixed; out of the
+patch they are 2.
+"""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import affine_grid, grid_sample
+
+from darts_train_utils.config import IGNORE_LABEL, AugmentationConfig
+from darts_utils.errors import TrainingDataError
+
+
+def augment(
+    image: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    *,
+    seed: int,
+    epoch: int,
+    index: int,
+    config: AugmentationConfig,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Vary one sample.
+
+    Args:
+        image: ``(C, H, W)`` float32 network input, NaN where missing; untouched.
+        labels: ``(H, W)`` uint8: 0, 1, 2 (ignored); untouched.
+        seed: Of the training, at least 0.
+        epoch: Counts from 0.
+        index: Of the sample in the epoch, from 0.
+        config: What is drawn from.
+
+    Returns:
+        Image and labels of the same shapes and dtypes, new; values may leave 0 … 1. Patches that are not square are only
+        mirrored and turned by 180°.
+
+    Raises:
+        TrainingDataError: Shapes do not fit.
+
+    Examples:
+        >>> image, labels = np.random.rand(3, 8, 8).astype("float32"), np.zeros((8, 8), "uint8")
+        >>> draw = dict(seed=0, epoch=2, index=7, config=AugmentationConfig())
+        >>> bool((augment(image, labels, **draw)[0] == augment(image, labels, **draw)[0]).all())
+        True
+    """
+    if image.ndim != 3 or image.shape[1:] != labels.shape:
+        raise TrainingDataError(
+            f"expected an image (C, H, W) and labels (H, W), but got {image.shape} and {labels.shape}"
+        )
+    rng = np.random.default_rng([seed, epoch, index])
+    image, labels = image.copy(), labels.copy()
+    if config.symmetries:
+        image, labels = _symmetry(image, labels, rng)
+    if rng.random() < config.affine_probability:
+        image, labels = _turn_and_zoom(image, labels, rng, config)
+    if rng.random() < config.brightness_probability:
+        gain, shift = rng.uniform(-1, 1, 2) * (config.max_gain, config.max_shift)
+        image = image * np.float32(1 + gain) + np.float32(shift)
+    if rng.random() < config.noise_probability:
+        image = image + rng.normal(0, rng.uniform(0, config.max_noise), image.shape).astype("float32")
+    if len(image) > 1 and rng.random() < config.band_dropout_probability:
+        image[rng.integers(len(image))] = np.nan
+    return np.ascontiguousarray(image), np.ascontiguousarray(labels)
+
+
+def _symmetry(
+    image: NDArray[np.float32], labels: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+    if labels.shape[0] != labels.shape[1]:
+        turns = turns // 2 * 2
+    if mirrored:
+        image, labels = image[..., ::-1], labels[..., ::-1]
+    return np.rot90(image, turns, axes=(1, 2)), np.rot90(labels, turns)
+
+
+def _turn_and_zoom(
+    image: NDArray[np.float32], labels: NDArray[np.uint8], rng: np.random.Generator, config: AugmentationConfig
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    angle = math.radians(rng.uniform(-1, 1) * config.max_turn_deg)
+    zoom = config.max_zoom ** rng.uniform(-1, 1)
+    height, width = labels.shape
+    cosine, sine = math.cos(angle) / zoom, math.sin(angle) / zoom
+    # the grid's coordinates run from -1 to 1 along both edges, whatever their lengths
+    matrix = torch.tensor([[[cosine, -sine * height / width, 0.0], [sine * width / height, cosine, 0.0]]])
+    grid = affine_grid(matrix, [1, 1, height, width], align_corners=False)
+    moved = grid_sample(
+        torch.from_numpy(np.ascontiguousarray(image))[None], grid, padding_mode="border", align_corners=False
+    )
+    outside = (grid.abs() > 1).any(dim=-1)[0].numpy()
+    flat = torch.from_numpy(np.ascontiguousarray(labels)).float()[None, None]
+    moved_labels = grid_sample(flat, grid, mode="nearest", padding_mode="border", align_corners=False)
+    turned: NDArray[np.float32] = moved[0].numpy()
+    turned[:, outside] = np.nan
+    turned_labels: NDArray[np.uint8] = moved_labels[0, 0].numpy().round().astype("uint8")
+    turned_labels[outside] = IGNORE_LABEL
+    return turned, turned_labels
