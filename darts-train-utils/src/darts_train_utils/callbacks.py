@@ -4,7 +4,6 @@ The trained module logs its scores with ``self.log`` and may offer ``probabiliti
 of `darts_train_utils.data`.
 """
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,9 @@ from PIL import Image
 from darts_train_utils.config import MonitorConfig
 from darts_utils.errors import TrainingError
 from darts_utils.files import atomic_path
+from darts_utils.logging import get_logger
 
-_log = logging.getLogger("darts.training")
+_log = get_logger("training")
 
 
 def training_callbacks(folder: Path, *, config: MonitorConfig) -> list[pl.Callback]:

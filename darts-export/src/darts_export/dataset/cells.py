@@ -6,7 +6,7 @@ import pandas as pd
 import shapely
 
 from darts_export.dataset.config import CRS, DatasetConfig
-from darts_export.dataset.observations import IMAGE, measured, union
+from darts_export.dataset.observations import IMAGE, images_of, measured, union, years_of
 
 _SCHEMA = {"year": "int64", "models": "string", "column": "int64", "row": "int64", "n_observations": "int64"}
 
@@ -27,9 +27,8 @@ def coverage_cells(coverage: geopandas.GeoDataFrame, *, cell_m: float = DatasetC
             ``geometry``  Polygon or MultiPolygon in EPSG:3413: that area.
     """
     coverage = coverage.sort_values([*IMAGE, "tile_id"], kind="stable", ignore_index=True)
-    years = coverage["date"].str.slice(0, 4).astype("int64").rename("year")
     rows: list[dict[str, object]] = []
-    for (year, models), table in coverage.groupby([years, coverage["models"]], sort=True):
+    for (year, models), table in coverage.groupby([years_of(coverage), coverage["models"]], sort=True):
         pieces = _pieces(table, cell_m=cell_m)
         for (column, row), inside in pieces.groupby(["column", "row"], sort=True):
             rows.append(
@@ -42,9 +41,8 @@ def coverage_cells(coverage: geopandas.GeoDataFrame, *, cell_m: float = DatasetC
 
 
 def _pieces(table: pd.DataFrame, *, cell_m: float) -> pd.DataFrame:
-    images = table[list(IMAGE)].apply(tuple, axis=1)
     found = []
-    for image, area in zip(images, table.geometry, strict=True):
+    for image, area in zip(images_of(table), table.geometry, strict=True):
         west, south, east, north = np.floor(np.array(area.bounds) / cell_m).astype("int64")
         column, row = (axis.ravel() for axis in np.meshgrid(np.arange(west, east + 1), np.arange(south, north + 1)))
         cells = shapely.box(column * cell_m, row * cell_m, (column + 1) * cell_m, (row + 1) * cell_m)

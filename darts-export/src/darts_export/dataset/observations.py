@@ -70,6 +70,17 @@ def observe(
     return _table(resolved)
 
 
+def years_of(table: pd.DataFrame) -> pd.Series:
+    """The year of each row's date, as a column of that name."""
+    return table["date"].str.slice(0, 4).astype("int64").rename("year")
+
+
+def images_of(table: pd.DataFrame) -> NDArray[np.object_]:
+    """The image of each row, as one text."""
+    texts = [table[name].to_numpy(dtype=object) for name in IMAGE]
+    return np.array([" ".join(values) for values in zip(*texts, strict=True)], dtype=object)
+
+
 def measured(outlines: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Measure outlines in EPSG:3413: areas in m² and perimeters in m, on the ellipsoid."""
     return areas_and_perimeters_m(shapely.orient_polygons(outlines), CRS, longest_edge=_LONGEST_EDGE_M)

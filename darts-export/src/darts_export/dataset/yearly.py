@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from darts_export.dataset.config import CRS, DatasetConfig
 from darts_export.dataset.grouping import components, members, near_pairs
-from darts_export.dataset.observations import IMAGE, measured, union
+from darts_export.dataset.observations import IMAGE, images_of, measured, union, years_of
 
 
 def merge_years(
@@ -48,8 +48,8 @@ def merge_years(
     """
     observed = observed.sort_values("object_id", ignore_index=True)
     coverage = coverage.sort_values([*IMAGE, "tile_id"], kind="stable", ignore_index=True)
-    years = _years(observed)
-    looked = coverage.assign(year=_years(coverage))
+    years = years_of(observed)
+    looked = coverage.assign(year=years_of(coverage))
     rows: list[dict[str, object]] = []
     for (year, models), table in observed.groupby([years, observed["models"]], sort=True):
         of_year = looked[(looked["year"] == year) & (looked["models"] == models)]
@@ -72,8 +72,8 @@ def _rows(
     table: pd.DataFrame, groups: list[NDArray[np.int64]], coverage: pd.DataFrame, *, year: int, models: str
 ) -> list[dict[str, object]]:
     outlines, probability = table.geometry.to_numpy(), table["probability_median"].to_numpy()
-    image_of, seen_on = _images(table), table["date"].to_numpy(dtype=object)
-    areas, trusted, watching = shapely.area(outlines), coverage.geometry.to_numpy(), _images(coverage)
+    image_of, seen_on = images_of(table), table["date"].to_numpy(dtype=object)
+    areas, trusted, watching = shapely.area(outlines), coverage.geometry.to_numpy(), images_of(coverage)
     unions = np.array([union(outlines[group]) for group in groups], dtype=object)
     whose, where = shapely.STRtree(trusted).query(unions, predicate="intersects")
     inside = shapely.relate_pattern(unions[whose], trusted[where], "T********")
@@ -134,15 +134,6 @@ def _median_footprint(seen: list[NDArray[np.object_]], observing: list[list[shap
     looking = sum(everywhere) + np.sum([shapely.intersects(area, places) for area in near], axis=0)
     chosen = faces[(seeing > 0) & (2 * seeing >= looking)]
     return union(chosen) if len(chosen) else shapely.MultiPolygon()
-
-
-def _years(table: pd.DataFrame) -> pd.Series:
-    return table["date"].str.slice(0, 4).astype("int64").rename("year")
-
-
-def _images(table: pd.DataFrame) -> NDArray[np.object_]:
-    texts = [table[name].to_numpy(dtype=object) for name in IMAGE]
-    return np.array([" ".join(values) for values in zip(*texts, strict=True)], dtype=object)
 
 
 _COLUMNS = {

@@ -1,7 +1,8 @@
 """The runtime of this process: one tile after the other through the stages, each tile failing for itself."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -79,6 +80,24 @@ def run_local(config: RunConfig, *, force: bool = False, progress: Progress = lo
         tile is made again is logged, and is what `RunPlan.judge` says.
     """
     plan = plan_run(config)
+    with run_folder(config):
+        stages = run_stages(
+            plan.config, features=plan.features, models=lambda: plan.ensemble, model_hashes=plan.model_hashes
+        )
+        steps = [(stage.name, stage.make()) for stage in stages]
+        return _run_tasks(plan, steps, force=force, progress=progress)
+
+
+@contextmanager
+def run_folder(config: RunConfig) -> Iterator[None]:
+    """Have the folder of a run alone: without what an interrupted run left half-written, and with the configuration in it.
+
+    Args:
+        config: The run.
+
+    Raises:
+        OutputError: The configuration cannot be written, or another run is writing into the same folder.
+    """
     with sole_writer(config.out) as is_certain:
         if not is_certain:
             _logger.warning(
@@ -87,29 +106,45 @@ def run_local(config: RunConfig, *, force: bool = False, progress: Progress = lo
             )
         remove_leftovers(config.out)
         write_config(config, config.out / RUN_FILE)
-        stages = run_stages(
-            plan.config, features=plan.features, models=lambda: plan.ensemble, model_hashes=plan.model_hashes
-        )
-        steps = [(stage.name, stage.make()) for stage in stages]
-        return _run_tasks(plan, steps, force=force, progress=progress)
+        yield
+
+
+@contextmanager
+def kept_report(rows: Collection[TileRow], table: Path) -> Iterator[Callable[[], None]]:
+    """Keep the table of a run on disk: now, from time to time, and at the end, however that comes.
+
+    Args:
+        rows: The rows; looked at anew each time.
+        table: The file.
+
+    Yields:
+        What to call after a tile; it writes if the last time is long ago.
+    """
+    write_report([*rows], table)
+    written = time.monotonic()
+
+    def keep() -> None:
+        nonlocal written
+        if time.monotonic() - written > WRITE_EVERY_SECONDS:
+            write_report([*rows], table)
+            written = time.monotonic()
+
+    try:
+        yield keep
+    finally:
+        write_report([*rows], table)
 
 
 def _run_tasks(plan: RunPlan, steps: Sequence[NamedStep], *, force: bool, progress: Progress) -> RunReport:
     table = plan.config.out / RESULTS_FILE
     rows = [TileRow(task.tile_id, task.path) for task in plan.tasks]
-    write_report(rows, table)
-    progress(None, finished=0, total=len(rows))
-    written = time.monotonic()
-    try:
+    with kept_report(rows, table) as keep:
+        progress(None, finished=0, total=len(rows))
         for index, task in enumerate(plan.tasks):
             verdict = plan.judge(task, force=force)
             rows[index] = current_row(task, verdict, out=plan.config.out) or run_task(task, steps)
-            if time.monotonic() - written > WRITE_EVERY_SECONDS:
-                write_report(rows, table)
-                written = time.monotonic()
+            keep()
             progress(rows[index], finished=index + 1, total=len(rows))
-    finally:
-        write_report(rows, table)
     return RunReport(tuple(rows), table)
 
 

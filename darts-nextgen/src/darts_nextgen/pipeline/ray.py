@@ -1,6 +1,5 @@
 """The runtime of a Ray cluster: the stages of a run as a stream of tiles through tasks, model workers and tasks again."""
 
-import time
 from dataclasses import replace
 from functools import partial
 
@@ -8,14 +7,12 @@ import ray.data
 from ray.data import ActorPoolStrategy, DataContext, Dataset, ExecutionResources
 
 from darts_nextgen.pipeline.config import RunConfig
-from darts_nextgen.pipeline.local import WRITE_EVERY_SECONDS, Progress, log_progress
+from darts_nextgen.pipeline.local import Progress, kept_report, log_progress, run_folder
 from darts_nextgen.pipeline.plan import RunPlan, plan_run
 from darts_nextgen.pipeline.ray_cluster import check_nodes, connected, node_resources
 from darts_nextgen.pipeline.ray_workers import ModelWorker, RaySpec, finish_tiles, prepare_scenes, tile_rows, tile_table
-from darts_nextgen.pipeline.report import RESULTS_FILE, RunReport, TileRow, write_report
+from darts_nextgen.pipeline.report import RESULTS_FILE, RunReport, TileRow
 from darts_nextgen.pipeline.resources import Resources, derive_resources
-from darts_nextgen.pipeline.runfiles import RUN_FILE, write_config
-from darts_utils.files import remove_leftovers, sole_writer
 from darts_utils.logging import get_logger
 
 _logger = get_logger(__name__)
@@ -47,13 +44,7 @@ def run_ray(config: RunConfig, *, force: bool = False, progress: Progress = log_
     with connected(config.ray.address):
         resources = derive_resources(config.ray, device=config.device, nodes=node_resources())
         check_nodes()
-        with sole_writer(config.out) as is_certain:
-            if not is_certain:
-                _logger.warning(
-                    "the file system of '%s' knows no locks on folders: let no other run write there", config.out
-                )
-            remove_leftovers(config.out)
-            write_config(config, config.out / RUN_FILE)
+        with run_folder(config):
             return _run_tasks(plan, resources, force=force, progress=progress)
 
 
@@ -80,11 +71,10 @@ def _plan(config: RunConfig) -> RunPlan:
 def _run_tasks(plan: RunPlan, resources: Resources, *, force: bool, progress: Progress) -> RunReport:
     table = plan.config.out / RESULTS_FILE
     rows = {task.tile_id: TileRow(task.tile_id, task.path) for task in plan.tasks}
-    write_report([*rows.values()], table)
-    progress(None, finished=0, total=len(rows))
-    written, finished = time.monotonic(), 0
+    finished = 0
     spec = RaySpec(replace(plan.config, device=resources.device), plan.features, dict(plan.model_hashes), force=force)
-    try:
+    with kept_report(rows.values(), table) as keep:
+        progress(None, finished=0, total=len(rows))
         for batch in _stream(list(rows.values()), spec, resources).iter_batches(
             batch_size=None, batch_format="pyarrow"
         ):
@@ -94,9 +84,7 @@ def _run_tasks(plan: RunPlan, resources: Resources, *, force: bool, progress: Pr
                 for note in row.warnings:
                     _logger.warning("[%s] %s", row.tile_id, note)
                 progress(row, finished=finished, total=len(rows))
-            if time.monotonic() - written > WRITE_EVERY_SECONDS:
-                write_report([*rows.values()], table)
-                written = time.monotonic()
+            keep()
         for lost in [row for row in rows.values() if row.status == "pending"]:
             finished += 1
             rows[lost.tile_id] = replace(
@@ -105,8 +93,6 @@ def _run_tasks(plan: RunPlan, resources: Resources, *, force: bool, progress: Pr
                 error="WorkerLost: each worker that had the tile was lost: look into Ray's logs for why",
             )
             progress(rows[lost.tile_id], finished=finished, total=len(rows))
-    finally:
-        write_report([*rows.values()], table)
     return RunReport(tuple(rows.values()), table)
 
 

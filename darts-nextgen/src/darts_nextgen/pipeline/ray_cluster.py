@@ -55,9 +55,10 @@ def check_nodes(*, timeout_seconds: float = 120.0) -> None:
         for node in _nodes()
         if node["Resources"].get("CPU", 0) > 0
     }
+    expected = versions()
     for name, reference in asked.items():
         try:
-            check_versions(ray.get(reference, timeout=timeout_seconds), expected=versions(), node=name)
+            check_versions(ray.get(reference, timeout=timeout_seconds), expected=expected, node=name)
         except ray.exceptions.RayError as error:
             raise ConfigError(
                 f"node {name} cannot run DARTS ({' '.join(str(error).split())[-300:]}): install the same packages on every node"
