@@ -96,7 +96,12 @@ BELONGS = {
     "cupy": ["darts_utils/device.py"],
     "cupyx": ["darts_utils/device.py"],
     "cucim": ["darts_utils/device.py"],
-    "ray": ["darts_nextgen/pipeline/rows.py", "darts_nextgen/pipeline/ray.py", "darts_nextgen/pipeline/ray_cluster.py"],
+    "ray": [
+        "darts_nextgen/pipeline/rows.py",
+        "darts_nextgen/pipeline/ray.py",
+        "darts_nextgen/pipeline/ray_cluster.py",
+        "darts_nextgen/pipeline/ray_stream.py",
+    ],
     "typer": ["*/cli.py", "*/commands/*.py"],
     "torch": ["darts_utils/inference/*.py", "darts_segmentation/*.py", "darts_ensemble/*.py", "darts_train_utils/*.py"],
     "pickle": ["darts_utils/inference/torch_files.py"],

@@ -12,6 +12,7 @@
 `report`        what became of each tile, and its table
 `rows`          tiles as rows of Arrow tables, and back: the only place where xarray and Ray meet
 `resources`     what the stages of a Ray run may use
-`ray`           runs the stages on a Ray cluster; `ray_workers` is what its workers do, `ray_cluster` the connection
+`ray`           runs the stages on a Ray cluster; `ray_stream` chains its operators, `ray_workers` is what they do,
+                `ray_cluster` the connection
 ==============  ===========================================================================================
 """

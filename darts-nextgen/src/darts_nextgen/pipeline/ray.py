@@ -3,13 +3,13 @@
 from dataclasses import replace
 from functools import partial
 
-import ray.data
-from ray.data import ActorPoolStrategy, DataContext, Dataset, ExecutionResources
+from ray.data import Dataset
 
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.local import Progress, kept_report, log_progress, run_folder
 from darts_nextgen.pipeline.plan import RunPlan, plan_run
 from darts_nextgen.pipeline.ray_cluster import check_nodes, connected, node_resources
+from darts_nextgen.pipeline.ray_stream import Operators, stream_tables
 from darts_nextgen.pipeline.ray_workers import ModelWorker, RaySpec, finish_tiles, prepare_scenes, tile_rows, tile_table
 from darts_nextgen.pipeline.report import RESULTS_FILE, RunReport, TileRow
 from darts_nextgen.pipeline.resources import Resources, derive_resources
@@ -98,32 +98,12 @@ def _run_tasks(plan: RunPlan, resources: Resources, *, force: bool, progress: Pr
 
 def _stream(rows: list[TileRow], spec: RaySpec, resources: Resources) -> Dataset:
     """The stages one after the other; nothing runs before someone asks for results."""
-    context = DataContext.get_current().copy()
-    context.execution_options.resource_limits = ExecutionResources.for_limits(
-        object_store_memory=resources.in_flight_bytes
+    operators = Operators(
+        prepare=partial(prepare_scenes, spec=spec),
+        worker=ModelWorker,
+        worker_arguments=(spec,),
+        finish=partial(finish_tiles, spec=spec),
     )
-    context.max_errored_blocks = -1  # tiles whose workers are lost for good do not stop the others
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    retries = spec.config.ray.retries
-    tasks = {"num_cpus": resources.task_cpus, "memory": resources.task_memory_bytes, "max_retries": retries}
-    with DataContext.current(context):
-        scenes = ray.data.from_blocks([tile_table(row) for row in rows])
-        prepared = scenes.map_batches(
-            partial(prepare_scenes, spec=spec), batch_size=None, batch_format="pyarrow", **tasks
-        )
-        mapped = prepared.map_batches(
-            ModelWorker,
-            fn_constructor_args=(spec,),
-            batch_size=resources.tiles_per_call if resources.tiles_per_call > 1 else None,
-            batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=resources.model_workers, max_tasks_in_flight_per_actor=2),
-            num_cpus=resources.model_cpus,
-            num_gpus=resources.model_gpus,
-            max_restarts=-1,
-            max_task_retries=retries,
-        )
-        finished: Dataset = mapped.map_batches(
-            partial(finish_tiles, spec=spec), batch_size=None, batch_format="pyarrow", **tasks
-        )
-        return finished
+    return stream_tables(
+        [tile_table(row) for row in rows], operators, resources=resources, retries=spec.config.ray.retries
+    )
