@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import rotate
 
-from darts_train_utils.augmentation import augment
+from darts_train_utils.augmentation import augment, crop_window
 from darts_train_utils.config import AugmentationConfig
 from darts_utils.errors import TrainingDataError
 
@@ -102,3 +102,37 @@ def test_the_only_channel_is_never_dropped():
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(TrainingDataError, match=r"image \(C, H, W\)"):
         augment(np.zeros((3, 4, 4), "float32"), np.zeros((4, 5), "uint8"), seed=0, epoch=0, index=0, config=ALL)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 12), st.integers(12, 20), st.integers(12, 20), st.floats(0, 1), st.integers(0, 1000))
+def test_a_crop_lies_in_the_patch_and_is_drawn_again_alike(edge, height, width, share, index):
+    labels = np.random.default_rng(index).integers(0, 2, (height, width), dtype="uint8")
+    draw = dict(seed=3, epoch=1, index=index, config=AugmentationConfig(crop_px=edge, crop_on_class_share=share))
+    window = crop_window(labels, **draw)
+    assert labels[window].shape == (edge, edge)
+    assert window == crop_window(labels, **draw)
+
+
+def test_crops_reach_everywhere_and_show_the_class_as_often_as_asked():
+    labels = np.zeros((20, 20), "uint8")
+    labels[0, 19] = labels[12, 5] = 1
+    starts, with_class = set(), {}
+    for share in (0.0, 0.5, 1.0):
+        config = AugmentationConfig(crop_px=4, crop_on_class_share=share)
+        windows = [crop_window(labels, seed=0, epoch=0, index=index, config=config) for index in range(1000)]
+        with_class[share] = np.mean([labels[window].any() for window in windows])
+        starts |= {each.start for window in windows for each in window}
+    assert starts == {*range(17)}
+    assert with_class[1.0] == 1
+    assert with_class[0.0] < 0.15
+    assert with_class[0.5] == pytest.approx((1 + with_class[0.0]) / 2, abs=0.05)
+    config = AugmentationConfig(crop_px=4, crop_on_class_share=1.0)
+    crop_window(
+        np.zeros((20, 20), "uint8"), seed=0, epoch=0, index=0, config=config
+    )  # nothing of the class is no error
+
+
+def test_a_crop_larger_than_the_patch_is_refused():
+    with pytest.raises(TrainingDataError, match=r"at least crop_px = 9, but got \(8, 20\)"):
+        crop_window(np.zeros((8, 20), "uint8"), seed=0, epoch=0, index=0, config=AugmentationConfig(crop_px=9))

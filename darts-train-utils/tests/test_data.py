@@ -95,3 +95,13 @@ def test_what_cannot_be_drawn_is_refused(store):
         EpochSampler(np.arange(3), np.zeros(3, bool), seed=0, config=DataConfig(positive_share=0.5))
     with pytest.raises(TrainingDataError, match="expected patches with ndvi"):
         PatchDataset(store, normalization=Normalization({"ndvi": Scaling(0, 1)}), seed=0, augmentation=None)
+
+
+def test_crops_are_of_training_samples_alone(store):
+    config = AugmentationConfig(crop_px=8)
+    module = PatchDataModule(
+        store, SPLIT, normalization=NORMALIZATION, seed=1, config=DataConfig(batch_size=4), augmentation=config
+    )
+    batch = next(iter(module.train_dataloader()))
+    assert (batch["image"].shape, batch["labels"].shape) == ((4, 2, 8, 8), (4, 8, 8))
+    assert next(iter(module.val_dataloader()))["image"].shape == (2, 2, 16, 16)

@@ -15,6 +15,54 @@ from torch.nn.functional import affine_grid, grid_sample
 from darts_train_utils.config import IGNORE_LABEL, AugmentationConfig
 from darts_utils.errors import TrainingDataError
 
+_CROP = 1
+"""Last part of the seed of a crop, so that it is drawn apart from the variation of what it shows."""
+
+
+def crop_window(
+    labels: NDArray[np.uint8], *, seed: int, epoch: int, index: int, config: AugmentationConfig
+) -> tuple[slice, slice]:
+    """Draw the square of a patch that one sample shows.
+
+    Args:
+        labels: ``(H, W)`` uint8 of the whole patch.
+        seed: Of the training, at least 0.
+        epoch: Counts from 0.
+        index: Of the sample in the epoch, from 0.
+        config: Edge of the square, and how often it shows the class.
+
+    Returns:
+        Rows and columns; the whole patch where the edge is not set.
+
+    Raises:
+        TrainingDataError: The patch is smaller than the square.
+
+    Examples:
+        >>> labels = np.zeros((8, 8), "uint8")
+        >>> labels[7, 7] = 1
+        >>> config = AugmentationConfig(crop_px=4, crop_on_class_share=1.0)
+        >>> rows, columns = crop_window(labels, seed=0, epoch=0, index=0, config=config)
+        >>> labels[rows, columns].shape, int(labels[rows, columns].max())
+        ((4, 4), 1)
+    """
+    edge = config.crop_px
+    if edge is None:
+        return slice(0, labels.shape[0]), slice(0, labels.shape[1])
+    room = np.array(labels.shape) - edge
+    if room.min() < 0:
+        raise TrainingDataError(
+            f"expected patches of at least crop_px = {edge}, but got {labels.shape}: choose a smaller crop_px"
+        )
+    rng = np.random.default_rng([seed, epoch, index, _CROP])
+    corner = rng.integers(0, room + 1)
+    if rng.random() < config.crop_on_class_share:
+        of_class = np.flatnonzero(labels == 1)
+        if of_class.size:
+            pixel = np.array(divmod(int(rng.choice(of_class)), labels.shape[1]))
+            corner = np.clip(pixel - rng.integers(0, edge, 2), 0, room)
+    row, column = map(int, corner)
+    return slice(row, row + edge), slice(column, column + edge)
+
 
 def augment(
     image: NDArray[np.float32],

@@ -18,6 +18,7 @@ SplitMethod = Literal["random", "scene", "region", "blocks", "stratified"]
 """What stays together: overlapping patches, scenes, regions, blocks of ground; "stratified" is random, equal in labels."""
 
 _Config = TypeVar("_Config")
+_WORDS: Mapping[Any, str] = {bool: "true or false", str: "text"}
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,10 @@ class AugmentationConfig:
     """Largest standard deviation of Gaussian noise."""
     band_dropout_probability: float = 0.1
     """How often one channel is missing, 0 … 1; never the only one."""
+    crop_px: int | None = None
+    """Edge of the square that is cut out of a patch, drawn anew for each sample; None takes the whole patch."""
+    crop_on_class_share: float = 0.5
+    """How often such a square shows a drawn pixel of the class, where the patch has one, 0 … 1; the others are anywhere."""
 
     def __post_init__(self) -> None:
         for name in ("affine", "brightness", "noise", "band_dropout"):
@@ -123,6 +128,9 @@ class AugmentationConfig:
         _require(self, "max_gain", at_least=0.0, below=1.0)
         _require(self, "max_shift", at_least=0.0)
         _require(self, "max_noise", at_least=0.0)
+        _require(self, "crop_on_class_share", at_least=0.0, at_most=1.0)
+        if self.crop_px is not None:
+            _require(self, "crop_px", at_least=1)
 
 
 @dataclass(frozen=True)
@@ -231,25 +239,64 @@ def parse_table(cls: type[_Config], table: Mapping[str, Any], *, where: str = "t
             advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
             raise ConfigError(f"unknown key {key!r} in {where}: {advice}")
         values[key] = _parse_value(hints[key], value, f"{key} in {where}")
+    absent = [each.name for each in dataclasses.fields(cls) if each.name not in values and _is_required(each)]  # type: ignore[arg-type]
+    if absent:
+        raise ConfigError(f"expected {where} to have {', '.join(absent)}, but it has {', '.join(values) or 'nothing'}: add it")
     return cls(**values)
 
 
+def plain_table(config: Any) -> dict[str, Any]:
+    """Turn a config into a table as TOML knows it, that `parse_table` takes; None is left out.
+
+    Examples:
+        >>> plain_table(DataConfig(batch_size=4))
+        {'batch_size': 4, 'workers': 0}
+    """
+    values = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
+    return {name: _plain_value(value) for name, value in values.items() if value is not None}
+
+
+def _plain_value(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return plain_table(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain_value(entry) for name, entry in value.items() if entry is not None}
+    return [_plain_value(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _is_required(each: dataclasses.Field[Any]) -> bool:
+    return each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
+
+
 def _parse_value(hint: Any, value: Any, where: str) -> Any:
+    name, _, place = where.partition(" in ")
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
-        return parse_table(hint, value, where=f"[{where.partition(' ')[0]}]")
-    if typing.get_origin(hint) is Literal:
-        choices = typing.get_args(hint)
-    else:
-        choices = ()
-        kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        if float in kinds and type(value) is int:
-            return float(value)
-        if type(value) in kinds:
-            return value
-    if choices and value in choices:
+        return parse_table(hint, value, where=f"[{name}]")
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_parse_value(arguments[0], entry, f"{name}[{k}] in {place}") for k, entry in enumerate(value))
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
+        if arguments[1] is Any:
+            return dict(value)
+        return {str(key): _parse_value(arguments[1], entry, f"{name}.{key} in {place}") for key, entry in value.items()}
+    choices = arguments if origin is Literal else ()
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if not choices and float in kinds and type(value) is int:
+        return float(value)
+    if (choices and value in choices) or (not choices and type(value) in kinds):
         return value
-    wanted = " or ".join(map(repr, choices)) or getattr(hint, "__name__", str(hint))
+    wanted = " or ".join(map(repr, choices)) or _described(hint, origin)
     raise ConfigError(f"expected {where} to be {wanted}, but got {value!r}: correct it")
+
+
+def _described(hint: Any, origin: Any) -> str:
+    if origin is None and hint in _WORDS:
+        return _WORDS[hint]
+    if origin is tuple:
+        return "a list"
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return "a table"
+    return getattr(hint, "__name__", str(hint))
 
 
 def _require(

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from darts_train_utils.augmentation import augment
+from darts_train_utils.augmentation import augment, crop_window
 from darts_train_utils.config import AugmentationConfig, DataConfig
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.splits import Split
@@ -70,13 +70,16 @@ class PatchDataset(Dataset[Sample]):
     def __getitem__(self, draw: Draw) -> Sample:
         """Read, scale and vary one sample."""
         values, labels = self._store.read(draw.row)
+        draws = {"seed": self._seed, "epoch": draw.epoch, "index": draw.position}
+        if self._augmentation is not None:
+            window = crop_window(labels, **draws, config=self._augmentation)
+            values, labels = {name: array[window] for name, array in values.items()}, labels[window]
         image = np.empty((len(self._normalization.variables), *labels.shape), "float32")
         for channel, (name, scaling) in zip(image, self._normalization.scalings.items(), strict=True):
             normalize_into(channel, values[name], scaling)
         if self._augmentation is not None:
             for channel, name in zip(image, self._normalization.variables, strict=True):
                 channel[~np.isfinite(values[name])] = np.nan
-            draws = {"seed": self._seed, "epoch": draw.epoch, "index": draw.position}
             image, labels = augment(image, labels, **draws, config=self._augmentation)
             for channel, scaling in zip(image, self._normalization.scalings.values(), strict=True):
                 if scaling.clip:
