@@ -26,6 +26,13 @@ class DatasetConfig:
     """Edge length of the squares that are searched one by one, in metres on the map; no result depends on it."""
     cell_m: float = 10_000.0
     """Edge length of the cells of the coverage, in metres on the map."""
+    min_overlap: float = 0.3
+    """Outlines of different years that share this much of the smaller one are of the same ground; above 0, at most 1."""
+    footprint: Literal["median", "union"] = "median"
+    """Which footprint of a year the areas of Level 3 are of; where the median is empty, it is the union in any case."""
+    outline_error_m: float = 3.4
+    """How far outlines are off, as a standard deviation in metres: 0.34 × pixel size (`darts_export.dataset.growth`), here
+    that of Sentinel-2; 1.0 for PlanetScope."""
     workers: int = 1
     """Number of partitions that are searched at a time; no result depends on it."""
 
@@ -36,7 +43,11 @@ class DatasetConfig:
             raise ConfigError(
                 f"expected edge_tolerance_m to be a finite number of at least 0, but got {self.edge_tolerance_m!r}"
             )
-        for name in ("partition_m", "cell_m"):
+        if not 0 < self.min_overlap <= 1:
+            raise ConfigError(f"expected min_overlap to be above 0 and at most 1, but got {self.min_overlap!r}")
+        if self.footprint not in ("median", "union"):
+            raise ConfigError(f"expected footprint to be 'median' or 'union', but got {self.footprint!r}")
+        for name in ("partition_m", "cell_m", "outline_error_m"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"expected {name} to be a finite number above 0, but got {getattr(self, name)!r}")
         if self.workers < 1:
