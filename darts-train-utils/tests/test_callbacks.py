@@ -1,3 +1,4 @@
+import csv
 import logging
 
 import lightning.pytorch as pl
@@ -54,11 +55,12 @@ def test_a_run_stops_early_keeps_the_best_and_leaves_pictures_and_logs(tmp_path,
     caplog.set_level(logging.INFO, "darts.training")
     trainer = fit(Dot(), tmp_path, patience_epochs=2, picture_every_epochs=2, pictures=2)
     assert trainer.current_epoch == 3
-    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.pt", "last.ckpt"}
     pictures = sorted((tmp_path / "pictures").iterdir())
     assert [path.name for path in pictures] == ["epoch-0000.png", "epoch-0002.png"]
     assert np.asarray(Image.open(pictures[0])).shape == (16, 24, 3)
-    assert (tmp_path / "csv" / "metrics.csv").exists()
+    table = list(csv.DictReader((tmp_path / "epochs.csv").open()))
+    assert [(row["epoch"], row["val/iou"]) for row in table] == [("1", "0.5"), ("2", "0.5"), ("3", "0.5")]
     assert list((tmp_path / "tensorboard").glob("events*"))
     assert "epoch 3 of 20: val/iou 0.5000" in caplog.text
 

@@ -16,11 +16,13 @@ from darts_utils.inference.agreement import check_agreement, trained_surrounding
 from darts_utils.inference.checkpoint import Checkpoint, naming_file, read_checkpoint
 from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig, Precision
 from darts_utils.inference.devices import resolve_device
+from darts_utils.inference.drift import check_drift, usual_limits
 from darts_utils.inference.engine import check_network, predict_probabilities
 from darts_utils.inference.normalization import parse_normalization
 from darts_utils.inference.precision import resolve_precision
 from darts_utils.inference.requirements import require_model_inputs
 from darts_utils.inference.rewriting import rewrite_for_inference
+from darts_utils.inference.temperature import Tempered, applied_temperature
 from darts_utils.inference.weights import load_weights
 from darts_utils.tiles import variable
 
@@ -43,7 +45,8 @@ class Segmenter:
 
     Notes:
         Once loaded, batch normalisation is folded into the convolutions before it where that changes no probability by more than
-        1e-5, see `darts_utils.inference.rewriting`.
+        1e-5, see `darts_utils.inference.rewriting`. Where ``config["calibration"]`` says so, logits are divided by its
+        temperature, see `darts_utils.inference.temperature`.
         A checkpoint of darts_nextgen, or one of your own: see `darts_utils.inference.checkpoint` for the format.
     """
 
@@ -58,6 +61,8 @@ class Segmenter:
         self._patch_px = checkpoint.patch_px
         self._normalization = parse_normalization(checkpoint.config, variables=checkpoint.input_combination)
         trained_surroundings(checkpoint.config)  # nonsense shows now
+        self._usual_limits = usual_limits(checkpoint.config)
+        temperature = applied_temperature(checkpoint.config)
         self._device = resolve_device(device)
         channels = checkpoint.config["model"].get("in_channels")
         if isinstance(channels, int) and channels != len(checkpoint.input_combination):  # before it takes memory
@@ -76,7 +81,8 @@ class Segmenter:
         channels = len(checkpoint.input_combination)
         check_network(network, channels=channels, patch_px=self._patch_px, device=torch.device("cpu"))
         self._tried = {(self._patch_px, torch.float32)}
-        self._network = rewrite_for_inference(network, channels=channels, patch_px=self._patch_px).to(self._device)
+        network = rewrite_for_inference(network, channels=channels, patch_px=self._patch_px)
+        self._network = (network if temperature is None else Tempered(network, temperature)).to(self._device)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str = "auto", name: str | None = None) -> Self:
@@ -133,7 +139,8 @@ class Segmenter:
 
         Warns:
             DartsWarning: It cannot be told whether ``relative_elevation`` is relative to the same surroundings, see
-                `darts_utils.inference.agreement`.
+                `darts_utils.inference.agreement`; or values of an input lie far from those of the training, see
+                `darts_utils.inference.drift`.
         """
         return self.inference_batched([tile], options=options)[0]
 
@@ -153,6 +160,12 @@ class Segmenter:
         for tile in tiles:
             require_model_inputs(tile, self.required_variables, consumer=f"model {self._name!r}")
             check_agreement(tile, config=self._config, consumer=f"model {self._name!r}")
+            check_drift(
+                tile,
+                limits=self._usual_limits,
+                variables=self._normalization.variables,
+                consumer=f"model {self._name!r}",
+            )
         predictions = predict_probabilities(
             self._compiled if options.compile_network else self._network,
             tiles,

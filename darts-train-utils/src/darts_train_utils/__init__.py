@@ -9,7 +9,10 @@
 `augmentation`  `augment`: by seed, epoch and index alone
 `patch_store`   `write_scene`, `PatchStore`: patches in Zarr, their rows in Parquet
 `data`          `PatchDataModule`: batches for Lightning, scaled as at inference
+`quantiles`     `training_quantiles`: of every input, for scaling and for the guard against drift
 `callbacks`     `training_callbacks`, `training_loggers`
+`epochs`        what is kept after each epoch, so that a training goes on there after it was killed
+`provenance`    `data_fingerprint`, `git_revision`, `package_versions`
 ==============  =====================================================================================
 """
 
@@ -19,8 +22,11 @@ __all__ = [
     "callbacks",
     "config",
     "data",
+    "epochs",
     "losses",
     "metrics",
     "patch_store",
+    "provenance",
+    "quantiles",
     "splits",
 ]

@@ -87,18 +87,60 @@ def reliability_curve(
         TrainingDataError: Shapes differ, labels are unknown, a probability is not within 0 … 1, nothing is known, or `bins`
             is below 1.
     """
-    values, truth = _known(probabilities, labels)
-    if not ((values >= 0) & (values <= 1)).all():
-        raise TrainingDataError("expected probabilities within 0 … 1 where labels are known: apply the sigmoid")
-    if bins < 1:
-        raise TrainingDataError(f"expected at least 1 bin, but got {bins}")
-    number = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], values)
-    counts = np.bincount(number, minlength=bins)
-    used = counts > 0
-    predicted = np.bincount(number, values, minlength=bins)[used] / counts[used]
-    observed = np.bincount(number, truth, minlength=bins)[used] / counts[used]
-    error = float((np.abs(predicted - observed) * counts[used]).sum() / counts.sum())
-    return ReliabilityCurve(predicted, observed, counts[used].astype("int64"), error)
+    counter = ReliabilityCounter(bins=bins)
+    counter.update(probabilities, labels)
+    return counter.curve()
+
+
+class ReliabilityCounter:
+    """Makes a `ReliabilityCurve` batch by batch.
+
+    Args:
+        bins: Number of bins of equal width.
+
+    Raises:
+        TrainingDataError: `bins` is below 1.
+    """
+
+    def __init__(self, *, bins: int = 15) -> None:
+        if bins < 1:
+            raise TrainingDataError(f"expected at least 1 bin, but got {bins}")
+        self._edges = np.linspace(0, 1, bins + 1)[1:-1]
+        self._counts = np.zeros(bins, "int64")
+        self._predicted, self._observed = np.zeros(bins), np.zeros(bins)
+
+    def update(self, probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
+        """Show a batch.
+
+        Args:
+            probabilities: Any shape, 0 … 1; anything where ignored.
+            labels: Same shape: 0, 1, 2 (ignored).
+
+        Raises:
+            TrainingDataError: Shapes differ, labels are unknown, or a probability is not within 0 … 1.
+        """
+        values, truth = _known_pixels(probabilities, labels)
+        if not ((values >= 0) & (values <= 1)).all():
+            raise TrainingDataError("expected probabilities within 0 … 1 where labels are known: apply the sigmoid")
+        bins = len(self._counts)
+        number = np.searchsorted(self._edges, values)
+        self._counts += np.bincount(number, minlength=bins)
+        self._predicted += np.bincount(number, values, minlength=bins)
+        self._observed += np.bincount(number, truth, minlength=bins)
+
+    def curve(self) -> ReliabilityCurve:
+        """Return the curve over all batches so far.
+
+        Raises:
+            TrainingDataError: No known pixel was shown.
+        """
+        if not self._counts.any():
+            raise TrainingDataError("expected known pixels, but every label is ignored: use other validation data")
+        used = self._counts > 0
+        counts = self._counts[used]
+        predicted, observed = self._predicted[used] / counts, self._observed[used] / counts
+        error = float((np.abs(predicted - observed) * counts).sum() / counts.sum())
+        return ReliabilityCurve(predicted, observed, counts, error)
 
 
 def calibrated(logits: NDArray[np.floating], *, temperature: float) -> NDArray[np.float64]:
@@ -113,6 +155,15 @@ def calibrated(logits: NDArray[np.floating], *, temperature: float) -> NDArray[n
 
 
 def _known(values: NDArray[np.floating], labels: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    known, truth = _known_pixels(values, labels)
+    if not known.size:
+        raise TrainingDataError("expected known pixels, but every label is ignored: use other validation data")
+    return known, truth
+
+
+def _known_pixels(
+    values: NDArray[np.floating], labels: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     if values.shape != labels.shape:
         raise TrainingDataError(f"expected values and labels of one shape, but got {values.shape} and {labels.shape}")
     if not np.isin(labels, (0, 1, IGNORE_LABEL)).all():
@@ -120,6 +171,4 @@ def _known(values: NDArray[np.floating], labels: NDArray[np.integer]) -> tuple[N
             f"expected labels 0, 1, {IGNORE_LABEL}, but got {np.unique(labels)[:8].tolist()}: recode"
         )
     known = labels != IGNORE_LABEL
-    if not known.any():
-        raise TrainingDataError("expected known pixels, but every label is ignored: use other validation data")
     return values[known].astype("float64"), labels[known] == 1

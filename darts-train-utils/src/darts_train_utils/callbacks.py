@@ -1,7 +1,7 @@
 """What watches a training: a line each epoch, the best epoch kept, an early stop, pictures, and no step on a NaN loss.
 
 The trained module logs its scores with ``self.log`` and may offer ``probabilities(images)`` for pictures. Batches are those
-of `darts_train_utils.data`.
+of `darts_train_utils.data`. What a training needs to go on after it was killed is in `darts_train_utils.epochs`.
 """
 
 from pathlib import Path
@@ -10,47 +10,64 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from PIL import Image
 
 from darts_train_utils.config import MonitorConfig
+from darts_train_utils.epochs import EpochTable, KeepEpochs
 from darts_utils.errors import TrainingError
 from darts_utils.files import atomic_path
-from darts_utils.logging import get_logger
-
-_log = get_logger("training")
 
 
-def training_callbacks(folder: Path, *, config: MonitorConfig) -> list[pl.Callback]:
+def training_callbacks(folder: Path, *, config: MonitorConfig, has_validation: bool = True) -> list[pl.Callback]:
     """Make all of them.
 
     Args:
-        folder: Of the run: ``checkpoints/best.ckpt`` and ``last.ckpt``, ``pictures/``.
+        folder: Of the run: ``checkpoints/best.pt`` and ``last.ckpt``, ``epochs.csv``, ``pictures/``.
         config: What is watched.
+        has_validation: Whether there are validation patches; without, the last epoch is the best one, and there are neither
+            an early stop nor pictures.
 
     Returns:
         Callbacks for a Lightning trainer.
     """
-    best = ModelCheckpoint(
-        folder / "checkpoints",
-        filename="best",
-        monitor=config.monitor,
-        mode=config.mode,
-        save_last=True,
-        enable_version_counter=False,
-    )
-    stop = EarlyStopping(config.monitor, mode=config.mode, patience=config.patience_epochs)
-    return [StopOnNonFiniteLoss(), EpochLines(), SamplePictures(folder / "pictures", config=config), stop, best]
+    always = [StopOnNonFiniteLoss(), EpochTable(folder / "epochs.csv")]
+    keep = KeepEpochs(folder / "checkpoints", config=config if has_validation else None)
+    if not has_validation:
+        return [*always, keep]
+    return [*always, SamplePictures(folder / "pictures", config=config), StopEarly(config), keep]
 
 
 def training_loggers(folder: Path) -> list[Logger]:
-    """Make the loggers: CSV and TensorBoard.
+    """Make the loggers: TensorBoard; the CSV file is written by the callbacks, so that a resumed training continues it.
 
     Args:
-        folder: Of the run: ``csv/metrics.csv`` and ``tensorboard/``.
+        folder: Of the run: ``tensorboard/``.
     """
-    return [CSVLogger(folder, name="csv", version=""), TensorBoardLogger(folder, name="tensorboard", version="")]
+    return [TensorBoardLogger(folder, name="tensorboard", version="")]
+
+
+class StopEarly(EarlyStopping):
+    """Stops when the monitored score has not become better for some epochs; also when a training resumes then.
+
+    Args:
+        config: What is watched, and how long.
+    """
+
+    def __init__(self, config: MonitorConfig) -> None:
+        super().__init__(
+            config.monitor,
+            mode=config.mode,
+            patience=config.patience_epochs,
+            check_finite=False,  # a score may be no number for want of objects; a loss that is none stops elsewhere
+            check_on_train_epoch_end=True,
+        )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop before the first epoch where the last one before the interruption was to be the last."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
 
 class StopOnNonFiniteLoss(pl.Callback):
@@ -76,15 +93,6 @@ class StopOnNonFiniteLoss(pl.Callback):
                 f"expected a finite loss, but got {loss.item()} in {self._batch}: look at these patches, lower the learning "
                 "rate, or train in single precision"
             )
-
-
-class EpochLines(pl.Callback):
-    """Logs a line with all scores after each epoch."""
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log it."""
-        scores = ", ".join(f"{name} {float(value):.4f}" for name, value in sorted(trainer.callback_metrics.items()))
-        _log.info("epoch %d of %s: %s", trainer.current_epoch + 1, trainer.max_epochs, scores)
 
 
 class SamplePictures(pl.Callback):

@@ -241,7 +241,9 @@ def parse_table(cls: type[_Config], table: Mapping[str, Any], *, where: str = "t
         values[key] = _parse_value(hints[key], value, f"{key} in {where}")
     absent = [each.name for each in dataclasses.fields(cls) if each.name not in values and _is_required(each)]  # type: ignore[arg-type]
     if absent:
-        raise ConfigError(f"expected {where} to have {', '.join(absent)}, but it has {', '.join(values) or 'nothing'}: add it")
+        raise ConfigError(
+            f"expected {where} to have {', '.join(absent)}, but it has {', '.join(values) or 'nothing'}: add it"
+        )
     return cls(**values)
 
 
@@ -281,7 +283,7 @@ def _parse_value(hint: Any, value: Any, where: str) -> Any:
         return {str(key): _parse_value(arguments[1], entry, f"{name}.{key} in {place}") for key, entry in value.items()}
     choices = arguments if origin is Literal else ()
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if not choices and float in kinds and type(value) is int:
+    if not choices and float in kinds and int not in kinds and type(value) is int:
         return float(value)
     if (choices and value in choices) or (not choices and type(value) in kinds):
         return value

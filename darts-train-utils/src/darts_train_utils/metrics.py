@@ -117,10 +117,47 @@ def score_instances(
         >>> score_instances([truth.astype("float32")], [truth], iou_thresholds=[0.5])[0].f1
         1.0
     """
-    if not all(0 < each <= 1 for each in iou_thresholds):
-        raise TrainingDataError(f"expected IoU thresholds above 0 and at most 1, but got {list(iou_thresholds)}")
-    images = [_overlaps(*pair, threshold) for pair in zip(probabilities, labels, strict=True)]
-    return [_scores_at(images, each) for each in iou_thresholds]
+    scorer = InstanceScorer(threshold=threshold)
+    for pair in zip(probabilities, labels, strict=True):
+        scorer.update(*pair)
+    return scorer.scores(iou_thresholds=iou_thresholds)
+
+
+class InstanceScorer:
+    """Scores objects image by image; of each it keeps no more than how its objects overlap.
+
+    Args:
+        threshold: Objects are made of the pixels above it.
+    """
+
+    def __init__(self, *, threshold: float = 0.5) -> None:
+        self._threshold = threshold
+        self._images: list[_Image] = []
+
+    def update(self, probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -> None:
+        """Show one image.
+
+        Args:
+            probabilities: ``(H, W)``, 0 … 1.
+            labels: ``(H, W)``: 0, 1, 2.
+
+        Raises:
+            TrainingDataError: Shapes differ, a label is unknown, or a probability is not within 0 … 1.
+        """
+        self._images.append(_overlaps(probabilities, labels, self._threshold))
+
+    def scores(self, *, iou_thresholds: Sequence[float] = (0.5, 0.75)) -> list[InstanceScores]:
+        """Return the scores over all images so far.
+
+        Args:
+            iou_thresholds: Each gives one entry; above 0, at most 1.
+
+        Raises:
+            TrainingDataError: A threshold is not within these limits.
+        """
+        if not all(0 < each <= 1 for each in iou_thresholds):
+            raise TrainingDataError(f"expected IoU thresholds above 0 and at most 1, but got {list(iou_thresholds)}")
+        return [_scores_at(self._images, each) for each in iou_thresholds]
 
 
 def boundary_iou(mask: NDArray[np.bool_], labels: NDArray[np.integer], *, width_px: float) -> float:
@@ -141,12 +178,29 @@ def boundary_iou(mask: NDArray[np.bool_], labels: NDArray[np.integer], *, width_
     References:
         Cheng et al. 2021, Boundary IoU, doi:10.1109/CVPR46437.2021.01508.
     """
+    common, union = boundary_pixels(mask, labels, width_px=width_px)
+    return common / union if union else float("nan")
+
+
+def boundary_pixels(mask: NDArray[np.bool_], labels: NDArray[np.integer], *, width_px: float) -> tuple[int, int]:
+    """Count what `boundary_iou` divides, to be summed over images.
+
+    Args:
+        mask: ``(H, W)`` bool: what was found.
+        labels: ``(H, W)``: 0, 1, 2.
+        width_px: How far a rim reaches inwards, in pixels.
+
+    Returns:
+        Pixels of both rims, pixels of either.
+
+    Raises:
+        TrainingDataError: Shapes differ, a label is unknown, or `width_px` is below 1.
+    """
     if not width_px >= 1:
         raise TrainingDataError(f"expected width_px of at least 1, but got {width_px}: a rim has one pixel at least")
     known = _known(mask.astype("float32"), labels)
     found, true = (_rim(each, width_px) & known for each in (mask.astype(bool) | ~known, labels != 0))
-    union = int((found | true).sum())
-    return int((found & true).sum()) / union if union else float("nan")
+    return int((found & true).sum()), int((found | true).sum())
 
 
 def _rim(mask: NDArray[np.bool_], width_px: float) -> NDArray[np.bool_]:

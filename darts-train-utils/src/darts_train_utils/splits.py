@@ -253,19 +253,22 @@ def _strata(groups: NDArray[np.int64], positive_shares: NDArray[np.float64]) -> 
 def _share_groups(
     groups: NDArray[np.int64], strata: NDArray[np.int64], shares: NDArray[np.float64], seed: int
 ) -> NDArray[np.int64]:
-    """Give each group, in random order and the large ones first, to the side that lacks most."""
+    """Give each group, in random order and the large ones first, to the side that lacks most; the last ones to empty sides."""
     numbers, leaders, sizes = np.unique(groups, return_index=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(numbers))
     order = order[np.argsort(-sizes[order], kind="stable")]
     missing = shares * len(groups)
     wanted = {stratum: shares * int((strata == stratum).sum()) for stratum in set(strata.tolist())}
     side_of = np.empty(int(numbers.max(initial=-1)) + 1, "int64")
-    for group in order:
+    asked = np.flatnonzero(shares > 0)
+    empty = set(asked.tolist())
+    for done, group in enumerate(order):
         of_stratum = wanted[int(strata[leaders[group]])]
         side = max(
-            np.flatnonzero(shares > 0),
+            asked if len(order) - done > len(empty) else sorted(empty) or asked,
             key=lambda each: (round(float(of_stratum[each]), 6), round(float(missing[each]), 6)),
         )
+        empty.discard(int(side))
         side_of[numbers[group]] = side
         of_stratum[side] -= sizes[group]
         missing[side] -= sizes[group]

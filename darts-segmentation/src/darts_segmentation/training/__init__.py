@@ -1,0 +1,59 @@
+"""From patches of labelled scenes to a model file that says where it comes from and how good it is; the extra ``[train]``.
+
+=====================  ================================================================================
+`config`               `TrainingConfig`: every option, the same in TOML, on the command line and here
+`training`             `train`, `resume`: after a kill it ends with the same weights, bit for bit on a CPU
+`evaluation`           `evaluate`: a model of any shape on patches
+`cross_validation`     `cross_validate`: as many trainings as folds, continued fold by fold
+`tuning`               `tune`: a search with Optuna that several processes may share
+`search_space`         `SearchSpace`: what is tuned, and between which limits
+`plan`                 what a training will do; all that can be refused is refused here
+`run_folder`           the files of a training
+`fitting`, `module`    Lightning at work
+`scoring`, `scores`    how good a network is on patches, overall and by region
+`finishing`            from the weights of the best epoch to a model file
+`card`                 `model_card`: training data, scores by region, calibration, known limits
+=====================  ================================================================================
+
+Patches, losses, augmentation, splits and metrics are those of `darts_train_utils`. Names are imported when they are used:
+without the extra, everything else of `darts_segmentation` works.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from darts_segmentation.training.card import model_card
+    from darts_segmentation.training.config import TrainingConfig, read_training_config
+    from darts_segmentation.training.training import TrainingResult, resume, train
+
+__all__ = [
+    "TrainingConfig",
+    "TrainingResult",
+    "model_card",
+    "read_training_config",
+    "resume",
+    "train",
+]
+
+_HOMES = {
+    "TrainingConfig": "config",
+    "TrainingResult": "training",
+    "model_card": "card",
+    "read_training_config": "config",
+    "resume": "training",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f'training needs {error.name}, which is not installed: run `pip install "darts-segmentation[train]"`',
+            name=error.name,
+        ) from error
+    return getattr(home, name)

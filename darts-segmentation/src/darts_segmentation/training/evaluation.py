@@ -1,0 +1,127 @@
+"""How good a model file is on patches: its own test patches, or those of other data."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darts_segmentation.networks import build_network
+from darts_segmentation.segmenter import FRAMEWORK
+from darts_segmentation.training.plan import decode_split
+from darts_segmentation.training.scores import EvaluationResult, write_evaluation
+from darts_segmentation.training.scoring import DEFAULT_SCORING, ScoringConfig, score_patches
+from darts_train_utils.patch_store import PatchStore
+from darts_train_utils.provenance import data_fingerprint
+from darts_utils.errors import CheckpointError, ConfigError, TrainingDataError
+from darts_utils.inference.checkpoint import Checkpoint, naming_file, read_checkpoint
+from darts_utils.inference.devices import resolve_device
+from darts_utils.inference.normalization import parse_normalization
+from darts_utils.inference.temperature import applied_temperature
+from darts_utils.inference.weights import load_weights
+
+Part = Literal["test", "validation", "training", "all"]
+"""Patches of a model's own data by side, or all patches of any data."""
+
+_PARTS = ("test", "validation", "training", "all")
+
+
+def evaluate(
+    checkpoint: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    *,
+    part: Part = "test",
+    out: str | os.PathLike[str] | None = None,
+    options: ScoringConfig = DEFAULT_SCORING,
+    device: str = "auto",
+    legacy_normalization: str | None = None,
+) -> EvaluationResult:
+    """Score a model on patches.
+
+    Args:
+        checkpoint: Model file of any shape, or run folder of thaw-slump-segmentation.
+        data: Folder of patches, see `darts_train_utils.patch_store`.
+        part: Which patches: a side of the model's training, which needs the data that it was trained with, or ``"all"``.
+        out: Gets ``scores.json``, ``scores.csv``, ``reliability.csv``; None writes nothing.
+        options: Threshold, width of rims, bins.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        legacy_normalization: How the inputs of an older model were scaled, where its file does not say.
+
+    Returns:
+        Scores overall and by region. Patches are scored one by one, without the overlap of a sliding window; an object that a
+        patch's edge cuts counts in each of its patches. Probabilities are those of inference: calibrated where the model says so.
+
+    Raises:
+        CheckpointError: The model cannot be read, is of another framework, or network and weights do not fit together.
+        ConfigError: There is no such part.
+        TrainingDataError: The data lack an input, are not those of the training though a side of it was asked for, or have no
+            known pixel.
+        OutputError: The files cannot be written.
+    """
+    if part not in _PARTS:
+        raise ConfigError(f"expected part to be one of {', '.join(_PARTS)}, but got {part!r}")
+    model = read_checkpoint(checkpoint, legacy_normalization=legacy_normalization)
+    store = PatchStore(data)
+    rows = _rows(model, Path(data), store, part)
+    where = resolve_device(device)
+    with naming_file(checkpoint):
+        if model.framework != FRAMEWORK:
+            raise CheckpointError(f"expected a model of the framework {FRAMEWORK!r}, but got {model.framework!r}")
+        network = build_network(model.config["model"])
+        load_weights(network, model.statedict)
+        normalization = parse_normalization(model.config, variables=model.input_combination)
+        temperature = applied_temperature(model.config)
+    result = score_patches(
+        network.eval().to(where),
+        store,
+        rows,
+        part=part,
+        normalization=normalization,
+        temperature=temperature,
+        device=where,
+        options=options,
+    )
+    if out is not None:
+        write_evaluation(Path(out), result)
+    return result
+
+
+def scoring_options(threshold: float | None, boundary_width_px: float | None) -> ScoringConfig:
+    """Return the default options with what was given in their place.
+
+    Args:
+        threshold: Or None.
+        boundary_width_px: Or None.
+
+    Raises:
+        ConfigError: The threshold is not within 0 … 1, or the width is below 1.
+    """
+    given = {"threshold": threshold, "boundary_width_px": boundary_width_px}
+    options = replace(DEFAULT_SCORING, **{name: value for name, value in given.items() if value is not None})
+    if not 0 <= options.threshold < 1 or not options.boundary_width_px >= 1:
+        raise ConfigError(
+            f"expected a threshold of 0 … 1 and a width of at least 1 px, but got {options.threshold:g} and "
+            f"{options.boundary_width_px:g}"
+        )
+    return options
+
+
+def _rows(model: Checkpoint, data: Path, store: PatchStore, part: Part) -> NDArray[np.int64]:
+    if part == "all":
+        return np.arange(len(store), dtype="int64")
+    record = model.config.get("training")
+    if not isinstance(record, dict) or "split" not in record or "data" not in record:
+        raise TrainingDataError(
+            f"expected a model that says which patches were for its {part}, but it does not: evaluate it with part 'all', on "
+            "data that it has not seen"
+        )
+    if record["data"]["fingerprint"] != data_fingerprint(data):
+        raise TrainingDataError(
+            f"expected the data that the model was trained with, for its {part} patches, but those in '{data}' are others: "
+            "evaluate it with part 'all'"
+        )
+    split = decode_split(record["split"])
+    rows: NDArray[np.int64] = getattr(split, part)
+    return rows

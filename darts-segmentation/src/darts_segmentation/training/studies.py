@@ -1,0 +1,54 @@
+"""The folder of work that consists of many trainings, so that nothing else is continued in it."""
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from darts_segmentation.training.run_folder import write_json
+from darts_utils.errors import ConfigError
+
+RECORD = "study.json"
+"""What the folder is for; written first."""
+
+
+def open_study_folder(folder: Path, record: Mapping[str, Any]) -> None:
+    """Begin in a folder, or make sure that it is the same work that goes on.
+
+    Args:
+        folder: It exists.
+        record: What the work is: plain data.
+
+    Raises:
+        ConfigError: The folder holds other work; says what differs.
+    """
+    path = folder / RECORD
+    wanted = json.loads(json.dumps(record))
+    if not path.is_file():
+        write_json(path, wanted)
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"expected '{path}' to say what the folder is for, but it is damaged: start anew") from error
+    if differing:
+        raise ConfigError(
+            f"expected to go on in '{folder}' with what was begun there, but another {', '.join(differing)} was asked for: choose "
+            "another folder, or ask for the same"
+        )
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block for this folder, and keep them out until it ends, however it does.
+
+    Args:
+        folder: It exists; gets an empty file ``.lock``. Where its file system knows no locks, nobody waits.
+    """
+    with (folder / ".lock").open("a") as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
