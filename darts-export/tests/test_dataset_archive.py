@@ -1,20 +1,22 @@
 """Reading folders of tiles that an export has written, and some that something has happened to."""
 
-import json
+import dataclasses
 import shutil
 from pathlib import Path
+from unittest.mock import ANY
 
 import geopandas
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import shapely
 import xarray as xr
 
 from darts_export import export_tile, segments_of
-from darts_export.dataset import archive
 from darts_export.dataset.archive import read_archive, repair
-from darts_export.manifest import Origin
-from darts_utils.errors import ConfigError, OutputError, TileContractError
+from darts_export.fingerprints import sha256_of
+from darts_export.manifest import Origin, read_manifest, write_manifest
+from darts_utils.errors import ConfigError, TileContractError
 
 PRODUCTS = ("prediction_segments", "prediction_extent")
 
@@ -100,18 +102,70 @@ def test_mixed_models(tile: xr.Dataset, tmp_path: Path) -> None:
         read_archive([tmp_path / "one"], mixed_models="perhaps")
 
 
-def test_a_table_without_crs(tile: xr.Dataset, tmp_path: Path) -> None:
-    path = export(tile, tmp_path, name="a") / "prediction_segments.parquet"
-    geopandas.read_parquet(path).set_crs(None, allow_override=True).to_parquet(path)
-    with pytest.raises(TileContractError, match="expected a table with a CRS"):
-        archive._table(path, "full")
+def rewrite(path: Path, table: geopandas.GeoDataFrame | bytes) -> None:
+    """Change a table and its manifest with it, as an export that goes wrong would."""
+    if isinstance(table, bytes):
+        path.write_bytes(table)
+    else:
+        table.to_parquet(path)
+    manifest = read_manifest(path.parent)
+    assert manifest is not None
+    files = tuple(
+        dataclasses.replace(file, size=path.stat().st_size, sha256=sha256_of(path)) if file.name == path.name else file
+        for file in manifest.files
+    )
+    write_manifest(dataclasses.replace(manifest, files=files), path.parent)
 
 
-def test_a_table_that_is_none(tmp_path: Path) -> None:
-    path = tmp_path / "prediction_segments.parquet"
-    path.write_text(json.dumps({}))
-    with pytest.raises(OutputError, match="cannot read"):
-        archive._table(path, "full")
+def test_tables_that_cannot_be_used_are_named(tile: xr.Dataset, tmp_path: Path) -> None:
+    def path_of(name: str) -> Path:
+        return export(tile, tmp_path, name=name) / "prediction_segments.parquet"
+
+    good = geopandas.read_parquet(path_of("good"))
+    broken: dict[str, geopandas.GeoDataFrame | bytes] = {
+        "none": b"{}",
+        "placeless": good.set_crs(None, allow_override=True),
+        "points": good.set_geometry(good.centroid),
+        "narrow": good.drop(columns="probability_median"),
+        "typed": good.assign(touches_edge="perhaps"),
+        "nameless": good.drop(columns="date"),
+        "two": good.assign(date=["2021-07-01", "2021-07-02", "2021-07-02"]),
+        "elsewhere": good.set_geometry(good.geometry.translate(1e12)),
+        "sphere": good.set_crs("EPSG:32608", allow_override=True).to_crs("EPSG:32609"),
+    }
+    for name, table in broken.items():
+        rewrite(path_of(name), table)
+    plain = path_of("plain")
+    pq.write_table(pq.read_table(plain).replace_schema_metadata({}), plain)
+    rewrite(plain, plain.read_bytes())
+    damaged = path_of("damaged")
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    found = read_archive([tmp_path])
+    assert set(found.objects.tile_id) == {"good", "sphere"}
+    assert {each.folder.name: each.reason for each in found.unused} == {
+        "damaged": "damaged: prediction_segments.parquet has another content than was written",
+        "elsewhere": "misplaced: its polygons lie where EPSG:3413 has no place for them",
+        "nameless": "incomplete: a table lacks the column date",
+        "narrow": "incomplete: prediction_segments.parquet lacks probability_median",
+        "none": ANY,
+        "placeless": "without CRS: prediction_segments.parquet does not say where its polygons are",
+        "plain": "damaged: prediction_segments.parquet is no GeoParquet with a column geometry",
+        "points": "damaged: prediction_segments.parquet holds other geometries than polygons",
+        "two": "ambiguous: it names the dates 2021-07-01, 2021-07-02 and the sensors sentinel2",
+        "typed": ANY,
+    }
+    reasons = {each.folder.name: each.reason for each in found.unused}
+    assert reasons["none"].startswith("damaged: prediction_segments.parquet cannot be read")
+    assert reasons["typed"].startswith("damaged: prediction_segments.parquet has other types")
+
+
+def test_outlines_at_the_end_of_a_tile_whose_every_pixel_is_trusted_are_cut(tile: xr.Dataset, tmp_path: Path) -> None:
+    tile.extent[:], tile.binarized_segmentation[:] = True, 0
+    tile.binarized_segmentation[0:5, 5:10] = tile.binarized_segmentation[20:25, 65:70] = 1
+    tile.binarized_segmentation[30:35, 30:35] = 1
+    assert not segments_of(tile).touches_edge.any()  # the export does not look beyond the pixels
+    export(tile, tmp_path, name="a")
+    assert read_archive([tmp_path]).objects.touches_edge.tolist() == [True, True, False]
 
 
 def test_repair_counts_and_keeps_areas_only() -> None:

@@ -24,9 +24,10 @@ def test_public_names() -> None:
     [
         ({"mixed_models": "perhaps"}, "expected mixed_models to be 'apart' or 'refuse'"),
         ({"edge_tolerance_m": -1}, "expected edge_tolerance_m to be a finite number of at least 0"),
-        ({"partition_m": 0}, "expected partition_m to be a finite number above 0"),
+        ({"reach_m": 5}, "expected reach_m to be a finite number of at least edge_tolerance_m"),
         ({"cell_m": float("nan")}, "expected cell_m to be a finite number above 0"),
-        ({"workers": 0}, "expected at least 1 worker"),
+        ({"workers": 0}, "expected workers to be at least 1"),
+        ({"partition_objects": 0}, "expected partition_objects to be at least 1"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, object], message: str) -> None:

@@ -52,7 +52,7 @@ def test_halves_on_both_sides_of_the_antimeridian_are_one(tmp_path: Path) -> Non
     export(tmp_path, "a", crs="EPSG:3413", corner=(x - 600, y + 300), slump=np.s_[20:40, 40:59])
     export(tmp_path, "b", crs="EPSG:3413", corner=(x - 40, y + 300), slump=np.s_[20:40, 1:15])
     archive = read_archive([tmp_path])
-    observed = observe(archive.objects)
+    observed = observe(archive.objects, archive.coverage)
     assert (observed.rule.tolist(), observed.n_parts.tolist()) == (["joined"], [2])
     assert observed.geometry[0].equals(shapely.box(x - 200, y - 100, x + 110, y + 100))
     assert observed.area_m2[0] == pytest.approx(310 * 200, rel=1e-3)  # lengths are true at 70° N
@@ -68,7 +68,7 @@ def test_one_slump_in_two_utm_zones_is_one(tmp_path: Path) -> None:
     export(tmp_path, "c", crs="EPSG:32608", corner=corner, slump=np.s_[20:40, 20:44], date="2021-08-01")
     archive = read_archive([tmp_path])
     assert set(archive.objects.tile_crs) == {"EPSG:32608", "EPSG:32609"}
-    observed = observe(archive.objects)
+    observed = observe(archive.objects, archive.coverage)
     assert observed.n_duplicates.tolist() == [1, 0]
     assert observed.area_m2.tolist() == pytest.approx([40_000, 48_000], rel=2e-3)
     merged = merge_years(observed, archive.coverage)
@@ -82,7 +82,7 @@ def test_one_slump_in_two_utm_zones_is_one(tmp_path: Path) -> None:
 def test_a_slump_at_the_pole(tmp_path: Path) -> None:
     export(tmp_path, "a", crs="EPSG:3413", corner=(-300, 300), slump=np.s_[20:40, 20:40])
     archive = read_archive([tmp_path])
-    observed = observe(archive.objects)
+    observed = observe(archive.objects, archive.coverage)
     assert observed.area_m2.tolist() == pytest.approx(archive.objects.area_m2.tolist())
     assert coverage_cells(archive.coverage).valid_area_m2.sum() == pytest.approx(580**2 / 0.9698**2, rel=1e-3)
 

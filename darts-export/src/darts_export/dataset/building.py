@@ -45,7 +45,7 @@ def build_levels(
     options = config if config is not None else DatasetConfig()
     with sole_writer(work):
         archive = read_archive(paths, mixed_models=options.mixed_models, sizes_only=sizes_only)
-        observed = observe(archive.objects, edge_tolerance_m=options.edge_tolerance_m)
+        observed = observe(archive.objects, archive.coverage, edge_tolerance_m=options.edge_tolerance_m)
         tables = {
             "level1": observed,
             "level2": merge_years(observed, archive.coverage, edge_tolerance_m=options.edge_tolerance_m),

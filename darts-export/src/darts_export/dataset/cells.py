@@ -4,22 +4,31 @@ import geopandas
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 
 from darts_export.dataset.config import CRS, DatasetConfig
-from darts_export.dataset.observations import IMAGE, images_of, measured, union, years_of
+from darts_export.dataset.grouping import groups_of
+from darts_export.dataset.images import IMAGE, codes_of, years_of
+from darts_export.dataset.measuring import measured
+from darts_export.dataset.places import morton_codes
+from darts_export.dataset.uniting import intersect, unite
 
-_SCHEMA = {"year": "int64", "models": "string", "column": "int64", "row": "int64", "n_observations": "int64"}
 
-
-def coverage_cells(coverage: geopandas.GeoDataFrame, *, cell_m: float = DatasetConfig.cell_m) -> geopandas.GeoDataFrame:
+def coverage_cells(
+    coverage: geopandas.GeoDataFrame,
+    *,
+    cell_m: float = DatasetConfig.cell_m,
+    chosen: NDArray[np.int64] | None = None,
+) -> geopandas.GeoDataFrame:
     """Count, in the cells of a grid, the images of each year and the area that they saw.
 
     Args:
         coverage: The trusted areas of `read_archive`, in EPSG:3413.
         cell_m: Edge length of the cells, metres on the map; a corner of the grid is at the pole.
+        chosen: ``(C, 2)`` columns and rows of the cells that are asked for; None: all.
 
     Returns:
-        One row per year, models and cell that was looked at:
+        One row per year, models and cell that was looked at, neighbours near each other:
             ``year``  int64; ``models``  str;
             ``column`` ``row``  int64: x and y of the cell's lower left corner, in cells;
             ``n_observations``  int64: images whose trusted area overlaps the cell;
@@ -27,29 +36,65 @@ def coverage_cells(coverage: geopandas.GeoDataFrame, *, cell_m: float = DatasetC
             ``geometry``  Polygon or MultiPolygon in EPSG:3413: that area.
     """
     coverage = coverage.sort_values([*IMAGE, "tile_id"], kind="stable", ignore_index=True)
-    rows: list[dict[str, object]] = []
-    for (year, models), table in coverage.groupby([years_of(coverage), coverage["models"]], sort=True):
-        pieces = _pieces(table, cell_m=cell_m)
-        for (column, row), inside in pieces.groupby(["column", "row"], sort=True):
-            rows.append(
-                {"year": year, "models": models, "column": column, "row": row}
-                | {"n_observations": inside["image"].nunique(), "geometry": union(inside["piece"].to_numpy())}
-            )
-    outlines = np.array([each["geometry"] for each in rows], dtype=object)
-    columns = {name: pd.array([each[name] for each in rows], dtype=dtype) for name, dtype in _SCHEMA.items()}
-    return geopandas.GeoDataFrame({**columns, "valid_area_m2": measured(outlines)[0]}, geometry=outlines, crs=CRS)
+    whose, cells = cells_of(shapely.bounds(coverage.geometry.to_numpy()), cell_m=cell_m)
+    if chosen is not None:
+        asked = np.isin(cell_codes(cells), cell_codes(chosen))
+        whose, cells = whose[asked], cells[asked]
+    corners = cells * cell_m
+    windows = shapely.box(*corners.T, *((cells + 1) * cell_m).T)
+    areas = coverage.geometry.to_numpy()
+    shapely.prepare(areas)
+    near = shapely.intersects(areas[whose], windows)
+    whose, cells, windows = whose[near], cells[near], windows[near]
+    pieces = intersect(areas[whose], windows)
+    looked = shapely.area(pieces) > 0
+    whose, cells, pieces = whose[looked], cells[looked], pieces[looked]
+    dated = coverage[list(IMAGE)].assign(year=years_of(coverage))
+    row_keys = np.column_stack([cell_codes(cells), codes_of(dated, ("year", "models"))[whose]])
+    key = np.unique(row_keys, axis=0, return_inverse=True)[1].ravel()
+    groups = groups_of(key)
+    images = codes_of(dated, IMAGE)[whose]
+    different = np.unique(np.column_stack([key, images]), axis=0)[:, 0]
+    outlines = unite(pieces, groups)
+    first = whose[groups.firsts]
+    columns = {
+        "year": dated["year"].to_numpy(dtype="int64")[first],
+        "models": pd.array(dated["models"].to_numpy(dtype=object)[first], dtype="string"),
+        "column": cells[groups.firsts, 0],
+        "row": cells[groups.firsts, 1],
+        "n_observations": np.bincount(different, minlength=len(outlines)),
+        "valid_area_m2": measured(outlines)[0],
+    }
+    return geopandas.GeoDataFrame(columns, geometry=outlines, crs=CRS)
 
 
-def _pieces(table: pd.DataFrame, *, cell_m: float) -> pd.DataFrame:
-    found = []
-    for image, area in zip(images_of(table), table.geometry, strict=True):
-        west, south, east, north = np.floor(np.array(area.bounds) / cell_m).astype("int64")
-        column, row = (axis.ravel() for axis in np.meshgrid(np.arange(west, east + 1), np.arange(south, north + 1)))
-        cells = shapely.box(column * cell_m, row * cell_m, (column + 1) * cell_m, (row + 1) * cell_m)
-        pieces = shapely.intersection(area, cells)
-        found += [
-            (image, each_column, each_row, piece)
-            for each_column, each_row, piece in zip(column.tolist(), row.tolist(), pieces, strict=True)
-            if piece.area > 0
-        ]
-    return pd.DataFrame(found, columns=["image", "column", "row", "piece"])
+def cells_of(bounds: NDArray[np.float64], *, cell_m: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """List the cells that boxes reach.
+
+    Args:
+        bounds: ``(N, 4)`` minimal x and y, maximal x and y on the map.
+        cell_m: Edge length of the cells.
+
+    Returns:
+        ``(K,)`` boxes; ``(K, 2)`` column and row of a cell that each reaches.
+
+    Examples:
+        >>> whose, cells = cells_of(np.array([[0.5, 0.5, 1.5, 0.7]]), cell_m=1)
+        >>> whose.tolist(), cells.tolist()
+        ([0, 0], [[0, 0], [1, 0]])
+    """
+    low = np.floor(bounds[:, :2] / cell_m).astype("int64")
+    counts = np.floor(bounds[:, 2:] / cell_m).astype("int64") - low + 1
+    sizes = counts.prod(axis=1)
+    whose = np.repeat(np.arange(len(bounds)), sizes)
+    number = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return whose, low[whose] + np.column_stack([number % counts[whose, 0], number // counts[whose, 0]])
+
+
+def cell_codes(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Order of cells in which neighbours are near each other.
+
+    Args:
+        cells: ``(K, 2)`` columns and rows.
+    """
+    return morton_codes(cells.astype("float64"))

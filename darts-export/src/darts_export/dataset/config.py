@@ -22,8 +22,11 @@ class DatasetConfig:
     """What to do with results of different models: keep their objects apart, or refuse them."""
     edge_tolerance_m: float = 10.0
     """Objects this near to each other are one where a tile edge cuts both, in metres on the map of EPSG:3413."""
-    partition_m: float = 100_000.0
-    """Edge length of the squares that are searched one by one, in metres on the map; no result depends on it."""
+    reach_m: float = 50.0
+    """Outlines as near as this to each other are worked on together and stand together in the tables, in metres on the map; at
+    least `edge_tolerance_m`."""
+    partition_objects: int = 20_000
+    """Number of outlines that are worked on at a time, if they are not all of one place; no result depends on it."""
     cell_m: float = 10_000.0
     """Edge length of the cells of the coverage, in metres on the map."""
     min_overlap: float = 0.3
@@ -34,7 +37,7 @@ class DatasetConfig:
     """How far outlines are off, as a standard deviation in metres: 0.34 × pixel size (`darts_export.dataset.growth`), here
     that of Sentinel-2; 1.0 for PlanetScope."""
     workers: int = 1
-    """Number of partitions that are searched at a time; no result depends on it."""
+    """Number of processes that work at a time; no result depends on it."""
 
     def __post_init__(self) -> None:
         if self.mixed_models not in ("apart", "refuse"):
@@ -43,12 +46,18 @@ class DatasetConfig:
             raise ConfigError(
                 f"expected edge_tolerance_m to be a finite number of at least 0, but got {self.edge_tolerance_m!r}"
             )
+        if not self.edge_tolerance_m <= self.reach_m < math.inf:
+            raise ConfigError(
+                f"expected reach_m to be a finite number of at least edge_tolerance_m ({self.edge_tolerance_m!r}), but got "
+                f"{self.reach_m!r}"
+            )
         if not 0 < self.min_overlap <= 1:
             raise ConfigError(f"expected min_overlap to be above 0 and at most 1, but got {self.min_overlap!r}")
         if self.footprint not in ("median", "union"):
             raise ConfigError(f"expected footprint to be 'median' or 'union', but got {self.footprint!r}")
-        for name in ("partition_m", "cell_m", "outline_error_m"):
+        for name in ("cell_m", "outline_error_m"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"expected {name} to be a finite number above 0, but got {getattr(self, name)!r}")
-        if self.workers < 1:
-            raise ConfigError(f"expected at least 1 worker, but got {self.workers!r}")
+        for name in ("workers", "partition_objects"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"expected {name} to be at least 1, but got {getattr(self, name)!r}")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from darts_export.dataset.config import CRS
 from darts_export.dataset.links import Links
-from darts_export.dataset.observations import measured
+from darts_export.dataset.measuring import measured
 
 _COLUMNS = {"kind": "string", "year": "int64", "models": "string", "parents": "string", "children": "string"}
 

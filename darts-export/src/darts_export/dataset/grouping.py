@@ -1,63 +1,108 @@
-"""Which of many geometries belong together: pairs, found partition by partition, and what the pairs connect."""
+"""Which of many geometries belong together: pairs, what the pairs connect, and sets that have nothing to do with each other."""
 
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from darts_utils.kernels import kernel
 
-def near_pairs(
-    geometries: NDArray[np.object_], *, distance_m: float, partition_m: float, workers: int
-) -> NDArray[np.int64]:
-    """Find the pairs of geometries that overlap, touch, or are near.
+Pairs = NDArray[np.int64]
+"""``(P, 2)`` indices, the smaller one first, in ascending order."""
+
+_STRIP_HEIGHTS = 8
+"""Boxes are searched in strips of this many of their mean heights."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Disjoint sets of indices, the members of each in ascending order."""
+
+    members: NDArray[np.int64]
+    """``(N,)`` the members of all groups, group after group."""
+    starts: NDArray[np.int64]
+    """``(G,)`` where each group begins in `members`."""
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """``(G,)`` number of members of each group."""
+        return np.diff(self.starts, append=len(self.members))
+
+    @property
+    def firsts(self) -> NDArray[np.int64]:
+        """``(G,)`` the smallest member of each group."""
+        return self.members[self.starts]
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """``(N,)`` the group of each of `members`."""
+        return np.repeat(np.arange(len(self.starts)), self.sizes)
+
+    def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add the values of each group's members."""
+        return np.bincount(self.owners, weights=values[self.members], minlength=len(self.starts))
+
+    def largest(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Find the largest value of each group's members."""
+        return np.maximum.reduceat(values[self.members], self.starts) if len(self.starts) else values[:0]
+
+    def only(self, chosen: NDArray[np.bool_]) -> "Groups":
+        """Leave out the members that are not chosen, and groups of which none is."""
+        kept = chosen[self.members]
+        owners = self.owners[kept]
+        return Groups(self.members[kept], np.flatnonzero(np.diff(owners, prepend=-1)))
+
+    def __getitem__(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> "Groups":
+        """Choose groups, in the order given."""
+        sizes, starts = self.sizes[chosen], self.starts[chosen]
+        firsts = np.cumsum(sizes) - sizes
+        return Groups(self.members[np.arange(sizes.sum()) + np.repeat(starts - firsts, sizes)], firsts)
+
+    def lists(self) -> list[NDArray[np.int64]]:
+        """List the members of each group."""
+        return np.split(self.members, self.starts[1:]) if len(self.starts) else []
+
+
+def groups_of(keys: NDArray[np.int64]) -> Groups:
+    """Group what has the same key; groups are in ascending order of their keys.
+
+    Examples:
+        >>> [group.tolist() for group in groups_of(np.array([0, 1, 0])).lists()]
+        [[0, 2], [1]]
+    """
+    order = np.argsort(keys, kind="stable")
+    return Groups(order, np.flatnonzero(np.diff(keys[order], prepend=keys[order[:1]] - 1)))
+
+
+def box_pairs(geometries: NDArray[np.object_], *, distance_m: float, alike: NDArray[np.int64]) -> Pairs:
+    """Find pairs of the same key whose boxes overlap, touch, or are near.
 
     Args:
-        geometries: ``(N,)`` valid shapely geometries on one plane, none of them empty.
-        distance_m: Pairs as near as this count, in units of the plane; 0: pairs that overlap or touch.
-        partition_m: Edge length of the squares that are searched one by one, in units of the plane.
-        workers: Number of squares that are searched at a time.
+        geometries: ``(N,)`` geometries on one plane, none of them empty.
+        distance_m: Boxes as near as this count, in units of the plane.
+        alike: ``(N,)`` keys.
 
     Returns:
-        ``(P, 2)`` pairs of indices, the smaller one first, in ascending order; they depend on neither `partition_m` nor
-        `workers`.
+        The pairs.
 
     Examples:
         >>> row = shapely.box([0, 1, 5], 0, [1, 2, 6], 1)
-        >>> near_pairs(row, distance_m=0, partition_m=1, workers=1).tolist()
+        >>> box_pairs(row, distance_m=0, alike=np.zeros(3, dtype=int)).tolist()
         [[0, 1]]
     """
     if len(geometries) == 0:
         return np.empty((0, 2), dtype="int64")
     bounds = shapely.bounds(geometries)
-    squares = np.floor(bounds[:, :2] / partition_m)
-    owner = np.unique(squares, axis=0, return_inverse=True)[1].ravel()
-    count = int(owner.max()) + 1
-    reach = np.column_stack([np.full((count, 2), np.inf), np.full((count, 2), -np.inf)])
-    np.minimum.at(reach[:, :2], owner, bounds[:, :2])
-    np.maximum.at(reach[:, 2:], owner, bounds[:, 2:])
-    reach += np.array([-1, -1, 1, 1]) * distance_m
-    guest, host = shapely.STRtree(shapely.box(*reach.T)).query(geometries)
-    guests = _split(guest, host, count)
-    own = _split(np.arange(len(geometries)), owner, count)
-
-    def search(partition: int) -> NDArray[np.int64]:
-        inside, around = own[partition], guests[partition]
-        tree = shapely.STRtree(geometries[around])
-        if distance_m == 0:
-            left, right = tree.query(geometries[inside], predicate="intersects")
-        else:
-            left, right = tree.query(geometries[inside], predicate="dwithin", distance=distance_m)
-        pairs = np.column_stack([inside[left], around[right]]).astype("int64")
-        # Whoever owns the smaller index asks, so each pair is found once, and always with the same question.
-        return pairs[pairs[:, 0] < pairs[:, 1]]
-
-    with ThreadPoolExecutor(workers) as pool:
-        found = np.concatenate(list(pool.map(search, range(count))))
-    return found[np.lexsort(found.T[::-1])]
+    reach = shapely.box(*(bounds + np.array([-1, -1, 1, 1]) * distance_m).T)
+    left, right = shapely.STRtree(geometries).query(reach)
+    kept = (left < right) & (alike[left] == alike[right])
+    pairs = np.column_stack([left[kept], right[kept]]).astype("int64")
+    return pairs[np.lexsort(pairs.T[::-1])]
 
 
-def components(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+def components(count: int, pairs: Pairs) -> NDArray[np.int64]:
     """Number what pairs connect.
 
     Args:
@@ -72,29 +117,82 @@ def components(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
         [0, 1, 2, 1, 1]
     """
     roots = np.arange(count, dtype="int64")
-    while True:
-        ends = roots[pairs]
-        low, high = ends.min(axis=1), ends.max(axis=1)
-        if np.array_equal(low, high):
-            return roots
-        np.minimum.at(roots, high, low)
-        while not np.array_equal(roots, shorter := roots[roots]):
-            roots = shorter
+    _connect(roots, pairs)
+    return roots
 
 
-def members(roots: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """List the members of each component, in ascending order, the component with the smallest index first.
+def box_components(bounds: NDArray[np.float64], *, distance_m: float) -> NDArray[np.int64]:
+    """Number the sets of boxes that are connected by being near.
+
+    Geometries of different sets have nothing to do with each other: they are farther apart than the distance.
+
+    Args:
+        bounds: ``(N, 4)`` float64 minimal x and y, maximal x and y.
+        distance_m: Boxes as near as this, along x and along y, are connected.
+
+    Returns:
+        ``(N,)`` the smallest index of each box's set.
+
+    Notes:
+        Boxes are swept from left to right, in strips along x. The work grows with the number of boxes times the number of
+        boxes above and below each other within a strip.
 
     Examples:
-        >>> [group.tolist() for group in members(np.array([0, 1, 0]))]
-        [[0, 2], [1]]
+        >>> boxes = np.array([[0, 0, 1, 1], [9, 9, 10, 10], [2, 2, 3, 3]], dtype=float)
+        >>> box_components(boxes, distance_m=1).tolist()
+        [0, 1, 0]
     """
-    if len(roots) == 0:
-        return []
-    order = np.argsort(roots, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(roots[order])) + 1)
+    roots = np.arange(len(bounds), dtype="int64")
+    if len(bounds) == 0:
+        return roots
+    strip_m = _STRIP_HEIGHTS * max(float((bounds[:, 3] - bounds[:, 1]).mean()) + distance_m, 1e-6)
+    low = np.floor(bounds[:, 1] / strip_m).astype("int64")
+    crossed = np.floor((bounds[:, 3] + distance_m) / strip_m).astype("int64") - low + 1
+    which = np.repeat(np.arange(len(bounds), dtype="int32"), crossed)
+    strip = np.arange(len(which)) - np.repeat(np.cumsum(crossed) - crossed - low, crossed)
+    order = np.lexsort((bounds[which, 0], strip))
+    _sweep(roots, which[order], strip[order], bounds, distance_m)
+    return roots
 
 
-def _split(values: NDArray[np.int64], keys: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
-    order = np.lexsort((values, keys))
-    return np.split(values[order], np.cumsum(np.bincount(keys, minlength=count))[:-1])
+@kernel
+def _root(roots: NDArray[np.int64], index: int) -> int:
+    while roots[index] != index:
+        roots[index] = roots[roots[index]]
+        index = roots[index]
+    return index
+
+
+@kernel
+def _unite(roots: NDArray[np.int64], one: int, other: int) -> None:
+    first, second = _root(roots, one), _root(roots, other)
+    roots[max(first, second)] = min(first, second)
+
+
+@kernel
+def _connect(roots: NDArray[np.int64], pairs: NDArray[np.int64]) -> None:
+    for one, other in pairs:
+        _unite(roots, one, other)
+    for index in range(len(roots)):
+        roots[index] = _root(roots, index)
+
+
+@kernel
+def _sweep(
+    roots: NDArray[np.int64],
+    which: NDArray[np.int32],
+    strip: NDArray[np.int64],
+    bounds: NDArray[np.float64],
+    distance: float,
+) -> None:
+    for position in range(len(which)):
+        one = which[position]
+        reach = bounds[one, 2] + distance
+        for ahead in range(position + 1, len(which)):
+            other = which[ahead]
+            if strip[ahead] != strip[position] or bounds[other, 0] > reach:
+                break
+            if bounds[other, 1] <= bounds[one, 3] + distance and bounds[one, 1] <= bounds[other, 3] + distance:
+                _unite(roots, one, other)
+    for index in range(len(roots)):
+        roots[index] = _root(roots, index)

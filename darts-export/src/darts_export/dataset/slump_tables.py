@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from darts_export.dataset.config import CRS
 from darts_export.dataset.growth import area_std_m2, fit_growth, years_since_1970
 from darts_export.dataset.links import Links
-from darts_export.dataset.observations import measured
+from darts_export.dataset.measuring import measured
 
 _KEPT = ("n_seen", "n_observations", "agreement", "probability", "first_date", "last_date")
 
