@@ -9,7 +9,15 @@ import textwrap
 import pytest
 
 from darts_utils.errors import OutputError, SceneNotFoundError
-from darts_utils.files import TEMPORARY_PREFIX, atomic_path, exists, is_file, remove_leftovers, sole_writer
+from darts_utils.files import (
+    TEMPORARY_PREFIX,
+    atomic_folder,
+    atomic_path,
+    exists,
+    is_file,
+    remove_leftovers,
+    sole_writer,
+)
 
 
 def test_the_final_name_appears_only_at_the_end(tmp_path):
@@ -240,3 +248,38 @@ def test_the_only_writer_removes_everything_unfinished(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
     remove_leftovers(tmp_path, all_writers=True)
     assert [path.name for path in tmp_path.iterdir()] == ["result.tif"]
+
+
+def test_a_folder_replaces_another_one_as_a_whole(tmp_path):
+    final = tmp_path / "sub" / "result"
+    for name in ("one", "two"):
+        with atomic_folder(final) as temporary:
+            (temporary / "deep").mkdir()
+            (temporary / "deep" / name).write_text(name)
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == [
+        "sub",
+        "sub/result",
+        "sub/result/deep",
+        "sub/result/deep/two",
+    ]
+
+
+def test_a_folder_that_fails_leaves_the_old_one_and_no_remains(tmp_path):
+    final = tmp_path / "result"
+    (final / "old").mkdir(parents=True)
+    with pytest.raises(RuntimeError, match="in the middle"), atomic_folder(final) as temporary:
+        (temporary / "half").write_text("half")
+        raise RuntimeError("in the middle")
+    with pytest.raises(OSError, match="an input"), atomic_folder(final):
+        raise OSError(errno.EACCES, "an input", "/elsewhere/file")
+    with pytest.raises(OutputError, match="cannot write '.*result'.*disk is full"), atomic_folder(final) as temporary:
+        raise OSError(errno.ENOSPC, "no space", str(temporary / "deep" / "file"))
+    with pytest.raises(SceneNotFoundError, match="as it is"), atomic_folder(final):
+        raise SceneNotFoundError("as it is")
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["result", "result/old"]
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(OutputError, match="cannot write '.*file': a part of the path is a file"),
+        atomic_folder(tmp_path / "file"),
+    ):
+        pass

@@ -101,19 +101,23 @@ def augment(
             f"expected an image (C, H, W) and labels (H, W), but got {image.shape} and {labels.shape}"
         )
     rng = np.random.default_rng([seed, epoch, index])
-    image, labels = image.copy(), labels.copy()
     if config.symmetries:
         image, labels = _symmetry(image, labels, rng)
+    image, labels = np.array(image, order="C"), np.array(labels, order="C")  # from here on in place
     if rng.random() < config.affine_probability:
         image, labels = _turn_and_zoom(image, labels, rng, config)
     if rng.random() < config.brightness_probability:
         gain, shift = rng.uniform(-1, 1, 2) * (config.max_gain, config.max_shift)
-        image = image * np.float32(1 + gain) + np.float32(shift)
+        image *= np.float32(1 + gain)
+        image += np.float32(shift)
     if rng.random() < config.noise_probability:
-        image = image + rng.normal(0, rng.uniform(0, config.max_noise), image.shape).astype("float32")
+        deviation = np.float32(rng.uniform(0, config.max_noise))
+        noise = rng.standard_normal(image.shape, dtype="float32")
+        noise *= deviation
+        image += noise
     if len(image) > 1 and rng.random() < config.band_dropout_probability:
         image[rng.integers(len(image))] = np.nan
-    return np.ascontiguousarray(image), np.ascontiguousarray(labels)
+    return image, labels
 
 
 def _symmetry(
@@ -137,11 +141,9 @@ def _turn_and_zoom(
     # the grid's coordinates run from -1 to 1 along both edges, whatever their lengths
     matrix = torch.tensor([[[cosine, -sine * height / width, 0.0], [sine * width / height, cosine, 0.0]]])
     grid = affine_grid(matrix, [1, 1, height, width], align_corners=False)
-    moved = grid_sample(
-        torch.from_numpy(np.ascontiguousarray(image))[None], grid, padding_mode="border", align_corners=False
-    )
+    moved = grid_sample(torch.from_numpy(image)[None], grid, padding_mode="border", align_corners=False)
     outside = (grid.abs() > 1).any(dim=-1)[0].numpy()
-    flat = torch.from_numpy(np.ascontiguousarray(labels)).float()[None, None]
+    flat = torch.from_numpy(labels).float()[None, None]
     moved_labels = grid_sample(flat, grid, mode="nearest", padding_mode="border", align_corners=False)
     turned: NDArray[np.float32] = moved[0].numpy()
     turned[:, outside] = np.nan

@@ -3,8 +3,8 @@
 A draw carries its epoch with it, so that worker processes that live on never vary a sample as in an epoch before.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple, TypedDict
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypedDict
 
 import lightning.pytorch as pl
 import numpy as np
@@ -43,6 +43,17 @@ class Sample(TypedDict):
     """``scene#patch``."""
 
 
+class Batch(TypedDict):
+    """Samples of one batch."""
+
+    image: torch.Tensor
+    """``(B, C, H, W)`` finite float32."""
+    labels: torch.Tensor
+    """``(B, H, W)`` int64."""
+    name: list[str]
+    """Of each."""
+
+
 class PatchDataset(Dataset[Sample]):
     """Patches of a store as network input, by draw.
 
@@ -64,32 +75,63 @@ class PatchDataset(Dataset[Sample]):
             raise TrainingDataError(
                 f"expected patches with {', '.join(absent)}, but the store has {', '.join(store.variables)}: prepare anew"
             )
-        self._store, self._normalization = store, normalization
+        self._store, self._scalings = store, dict(normalization.scalings)
         self._seed, self._augmentation = seed, augmentation
 
     def __getitem__(self, draw: Draw) -> Sample:
         """Read, scale and vary one sample."""
-        values, labels = self._store.read(draw.row)
-        draws = {"seed": self._seed, "epoch": draw.epoch, "index": draw.position}
-        if self._augmentation is not None:
-            window = crop_window(labels, **draws, config=self._augmentation)
-            values, labels = {name: array[window] for name, array in values.items()}, labels[window]
-        image = np.empty((len(self._normalization.variables), *labels.shape), "float32")
-        for channel, (name, scaling) in zip(image, self._normalization.scalings.items(), strict=True):
+        batch = self.__getitems__([draw])
+        return {"image": batch["image"][0], "labels": batch["labels"][0], "name": batch["name"][0]}
+
+    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
+        """Read, scale and vary the samples of a batch, each straight into its place."""
+        for place, draw in enumerate(draws):
+            values, known = self._read(draw)
+            if place == 0:
+                image = np.empty((len(draws), len(self._scalings), *known.shape), "float32")
+                labels = np.empty((len(draws), *known.shape), "int64")
+            self._scale(values, image[place])
+            if self._augmentation is not None:
+                known = self._vary(image[place], values, known, draw=draw, config=self._augmentation)
+            labels[place] = known
+        names = [self._store.name_of(draw.row) for draw in draws]
+        return {"image": torch.from_numpy(image), "labels": torch.from_numpy(labels), "name": names}
+
+    def _read(self, draw: Draw) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
+        values, labels = self._store.read(draw.row, only=self._scalings)
+        if self._augmentation is None or self._augmentation.crop_px is None:
+            return values, labels
+        window = crop_window(labels, **self._seeds(draw), config=self._augmentation)
+        return {name: array[window] for name, array in values.items()}, labels[window]
+
+    def _scale(self, values: dict[str, NDArray[Any]], image: NDArray[np.float32]) -> None:
+        for channel, (name, scaling) in zip(image, self._scalings.items(), strict=True):
             normalize_into(channel, values[name], scaling)
-        if self._augmentation is not None:
-            for channel, name in zip(image, self._normalization.variables, strict=True):
+
+    def _vary(
+        self,
+        image: NDArray[np.float32],
+        values: dict[str, NDArray[Any]],
+        labels: NDArray[np.uint8],
+        *,
+        draw: Draw,
+        config: AugmentationConfig,
+    ) -> NDArray[np.uint8]:
+        """Vary a scaled image in its place, and return its labels."""
+        for channel, name in zip(image, self._scalings, strict=True):
+            if values[name].dtype.kind == "f":
                 channel[~np.isfinite(values[name])] = np.nan
-            image, labels = augment(image, labels, **draws, config=self._augmentation)
-            for channel, scaling in zip(image, self._normalization.scalings.values(), strict=True):
-                if scaling.clip:
-                    np.clip(channel, 0, 1, out=channel)
-            image = np.nan_to_num(image, nan=0.0)
-        return {
-            "image": torch.from_numpy(image),
-            "labels": torch.from_numpy(labels.astype("int64")),
-            "name": self._store.name_of(draw.row),
-        }
+        varied, labels = augment(image, labels, **self._seeds(draw), config=config)
+        for channel, source, scaling in zip(image, varied, self._scalings.values(), strict=True):
+            np.fmax(source, np.float32(0 if scaling.clip else -np.inf), out=channel)  # NaN is what the other one is not
+            if scaling.clip:
+                np.minimum(channel, np.float32(1), out=channel)
+            else:
+                channel[np.isneginf(channel)] = 0
+        return labels
+
+    def _seeds(self, draw: Draw) -> dict[str, int]:
+        return {"seed": self._seed, "epoch": draw.epoch, "index": draw.position}
 
 
 class EpochSampler(Sampler[Draw]):
@@ -210,6 +252,7 @@ class PatchDataModule(pl.LightningDataModule):
             batch_size=self._config.batch_size,
             sampler=sampler,
             num_workers=workers,
+            collate_fn=_as_it_is,
             persistent_workers=workers > 0,
             multiprocessing_context="spawn" if workers else None,
             pin_memory=torch.cuda.is_available(),
@@ -218,3 +261,8 @@ class PatchDataModule(pl.LightningDataModule):
 
 def _in_order(rows: NDArray[np.int64]) -> list[Draw]:
     return [Draw(0, index, int(row)) for index, row in enumerate(rows)]
+
+
+def _as_it_is(batch: Any) -> Any:
+    """A batch is put together where it is read."""
+    return batch

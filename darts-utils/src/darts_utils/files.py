@@ -5,6 +5,7 @@ import errno
 import fcntl
 import glob
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -85,6 +86,67 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         # GDAL and SQLite leave side files (-journal, .aux.xml) that carry the temporary name.
         _remove(final.parent.glob(f"{glob.escape(temporary.name)}*"))
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; rename it to `path` when the block ends well.
+
+    On success everything in it is synced to disk, then it takes the place of `path`; on any exception it is removed and
+    whatever stood at `path` stays as it was.
+
+    Args:
+        path: The final name. Missing parent folders are created; a folder of this name is replaced as a whole.
+
+    Yields:
+        A new folder, in the same one as `path`.
+
+    Raises:
+        OutputError: The place is not writable, the disk is full, or a file has this name. What else the block raises comes
+            out as it is.
+
+    Examples:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with atomic_folder(folder / "result") as temporary:
+        ...     _ = (temporary / "part.txt").write_text("done")
+        >>> [str(entry.relative_to(folder)) for entry in folder.rglob("*")]
+        ['result', 'result/part.txt']
+    """
+    final = Path(path)
+    temporary = final.with_name(_temporary_name(final))
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for place, _, names in os.walk(temporary, topdown=False):
+            for name in names:
+                _sync(Path(place, name))
+            sync_folder(place)
+        _take_place(temporary, final)
+        sync_folder(final.parent)
+    except DartsError:
+        raise
+    except OSError as error:
+        named = None if error.filename is None else Path(os.fsdecode(error.filename)).absolute()
+        if not _is_about(error, final) and temporary.absolute() not in (named.parents if named else ()):
+            raise
+        raise OutputError(f"cannot write '{final}': {_ADVICE.get(error.errno or 0, str(error))}") from error
+    finally:
+        _remove(final.parent.glob(f"{glob.escape(temporary.name)}*"))
+
+
+def _take_place(temporary: Path, final: Path) -> None:
+    """Rename a folder to a name that another one may have, or get meanwhile; that one is to be removed then."""
+    for attempt in itertools.count():
+        try:
+            temporary.rename(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            final.rename(final.with_name(f"{temporary.name}-{attempt}"))
 
 
 @contextmanager
