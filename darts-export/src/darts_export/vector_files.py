@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import geopandas
 import pyogrio
@@ -11,8 +12,8 @@ import pyogrio
 _NO_DATE = "1970-01-01T00:00:00.000Z"
 """What a GeoPackage states as its last change: the time of writing would make equal files differ."""
 
-_CHANGE_COUNTERS = (slice(24, 28), slice(92, 96))
-"""Where SQLite's header counts the changes of a file (https://www.sqlite.org/fileformat2.html#file_change_counter)."""
+_CHANGE_COUNTERS = (24, 92)
+"""Where SQLite's header counts the changes of a file, in four bytes (https://www.sqlite.org/fileformat2.html#file_change_counter)."""
 
 
 def write_geopackage(table: geopandas.GeoDataFrame, path: Path, *, layer: str) -> None:
@@ -51,17 +52,28 @@ def write_geoparquet(table: geopandas.GeoDataFrame, path: Path) -> None:
     path.write_bytes(buffer.getbuffer())
 
 
-def _without_time(geopackage: bytes) -> bytes:
-    """Take from a GeoPackage what depends on when it was written.
+def pin_last_change(database: sqlite3.Connection) -> None:
+    """State no time of writing in an open GeoPackage; to be rewritten (VACUUM) afterwards, so that it leaves no trace.
 
     GDAL has a setting for the time, but it holds for the whole process: for other threads, and for the user's own files.
     """
+    database.execute("UPDATE gpkg_contents SET last_change = ?", (_NO_DATE,))
+
+
+def pin_change_counters(geopackage: BinaryIO) -> None:
+    """State one change of a GeoPackage: GDAL changes it once more when a millisecond has passed."""
+    for place in _CHANGE_COUNTERS:
+        geopackage.seek(place)
+        geopackage.write((1).to_bytes(4, "big"))
+
+
+def _without_time(geopackage: bytes) -> bytes:
+    """Take from a GeoPackage what depends on when it was written."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
         database.deserialize(geopackage)
-        database.execute("UPDATE gpkg_contents SET last_change = ?", (_NO_DATE,))
+        pin_last_change(database)
         database.execute("PRAGMA temp_store = MEMORY")
-        database.execute("VACUUM")  # the old time leaves no trace
-        content = bytearray(database.serialize())
-    for counter in _CHANGE_COUNTERS:  # GDAL changes the file once more when a millisecond has passed
-        content[counter] = (1).to_bytes(4, "big")
-    return bytes(content)
+        database.execute("VACUUM")
+        content = BytesIO(database.serialize())
+    pin_change_counters(content)
+    return content.getvalue()
