@@ -4,6 +4,7 @@
 `segmenter`         `Segmenter`: load a checkpoint, infer probabilities; a `darts_utils.models.TileModel`
 `networks`          `build_network`: from a checkpoint's ``config["model"]`` to a network
 `model_files`       `convert_model`: a model file of any shape into today's; `check_usable`
+`training`          from patches of labelled scenes to a model file; behind the extra ``[train]``
 `cli`               ``darts segment``, ``darts model inspect``, ``darts model convert``
 ==================  ====================================================================================
 

@@ -12,6 +12,7 @@
 `quantiles`     `training_quantiles`: of every input, for scaling and for the guard against drift
 `callbacks`     `training_callbacks`, `training_loggers`
 `epochs`        what is kept after each epoch, so that a training goes on there after it was killed
+`testing`       `write_example_store`: a small store for tests and examples
 `provenance`    `data_fingerprint`, `git_revision`, `package_versions`
 ==============  =====================================================================================
 """
@@ -29,4 +30,5 @@ __all__ = [
     "provenance",
     "quantiles",
     "splits",
+    "testing",
 ]

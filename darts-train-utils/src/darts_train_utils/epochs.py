@@ -51,7 +51,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
         """Write one."""
         save_atomically(checkpoint, Path(path))
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = True) -> dict[str, Any]:
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict[str, Any]:
         """Read one, onto the CPU."""
         content: dict[str, Any] = read_torch(Path(os.fspath(path)))  # type: ignore[assignment]
         return content

@@ -4,7 +4,8 @@ Pixels by torchmetrics, over all that was shown; objects and their boundaries by
 sides and corners; ignored pixels belong to none. A ratio of 0 to 0 (no object, none found) is NaN, never a good score.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,25 @@ def update_metrics(metrics: MetricCollection, probabilities: torch.Tensor, label
     """
     known = _known(probabilities.detach().cpu().numpy(), labels.cpu().numpy())
     keep = torch.from_numpy(known).to(probabilities.device)
-    metrics.update(torch.where(keep, probabilities, 0.0), labels)
+    with _counting_as_usual():
+        metrics.update(torch.where(keep, probabilities, 0.0), labels)
+
+
+@contextmanager
+def _counting_as_usual() -> Iterator[None]:
+    """Let torchmetrics count as if torch were not in deterministic mode: whole numbers are exact in any order.
+
+    In that mode it makes a table of every pixel by every threshold, which no memory holds.
+    """
+    before, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Where a model comes from: fingerprint of its data, revision of the source, versions of the packages."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -50,8 +51,10 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
         ['numpy', 'python']
     """
     versions = {"python": ".".join(map(str, sys.version_info[:3]))}
-    installed = {_canonical(each.name): each.version for each in importlib.metadata.distributions() if each.name}
-    return versions | {name: installed[_canonical(name)] for name in names if _canonical(name) in installed}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def git_revision(source: str | os.PathLike[str]) -> str | None:
@@ -71,10 +74,6 @@ def git_revision(source: str | os.PathLike[str]) -> str | None:
         if (folder / ".git").exists():
             return _head(folder / ".git")
     return None
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _head(git: Path) -> str | None:

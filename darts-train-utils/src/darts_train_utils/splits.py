@@ -260,15 +260,15 @@ def _share_groups(
     missing = shares * len(groups)
     wanted = {stratum: shares * int((strata == stratum).sum()) for stratum in set(strata.tolist())}
     side_of = np.empty(int(numbers.max(initial=-1)) + 1, "int64")
-    asked = np.flatnonzero(shares > 0)
-    empty = set(asked.tolist())
+    asked: list[int] = np.flatnonzero(shares > 0).tolist()
+    empty = set(asked)
     for done, group in enumerate(order):
         of_stratum = wanted[int(strata[leaders[group]])]
         side = max(
-            asked if len(order) - done > len(empty) else sorted(empty) or asked,
+            asked if len(order) - done > len(empty) or not empty else sorted(empty),
             key=lambda each: (round(float(of_stratum[each]), 6), round(float(missing[each]), 6)),
         )
-        empty.discard(int(side))
+        empty.discard(side)
         side_of[numbers[group]] = side
         of_stratum[side] -= sizes[group]
         missing[side] -= sizes[group]

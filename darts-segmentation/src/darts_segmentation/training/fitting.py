@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -18,6 +19,7 @@ from darts_segmentation.training.module import SegmentationModule
 from darts_segmentation.training.plan import first_network
 from darts_segmentation.training.run_folder import CHECKPOINTS, Run
 from darts_train_utils.callbacks import training_callbacks, training_loggers
+from darts_train_utils.config import DataConfig
 from darts_train_utils.data import PatchDataModule
 from darts_train_utils.epochs import LAST, SafeCheckpointIO
 from darts_train_utils.patch_store import PatchStore
@@ -47,7 +49,7 @@ def fit(run: Run, store: PatchStore, *, extra_callbacks: Sequence[pl.Callback] =
         plan.split,
         normalization=plan.normalization,
         seed=config.seed,
-        config=config.data,
+        config=_without_lone_patch(config, patches=len(plan.split.training)),
         augmentation=config.augmentation,
     )
     callbacks = training_callbacks(run.folder, config=config.monitor, has_validation=plan.has_validation)
@@ -69,6 +71,16 @@ def fit(run: Run, store: PatchStore, *, extra_callbacks: Sequence[pl.Callback] =
             default_root_dir=run.folder,
         )
         trainer.fit(module, datamodule=data, ckpt_path=last if last.is_file() else None, weights_only=True)
+
+
+def _without_lone_patch(config: TrainingConfig, *, patches: int) -> DataConfig:
+    """Let no epoch end with a batch of one patch, of which batch normalisation makes nothing: one more patch comes twice."""
+    data = config.data
+    count = patches if data.samples_per_epoch is None else data.samples_per_epoch
+    of_each_process = -(-count // config.devices)
+    if data.batch_size == 1 or of_each_process % data.batch_size != 1:
+        return data
+    return replace(data, samples_per_epoch=count + config.devices)
 
 
 def _hardware(config: TrainingConfig) -> dict[str, Any]:

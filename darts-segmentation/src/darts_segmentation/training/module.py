@@ -10,6 +10,7 @@ import torch
 from darts_segmentation.training.config import TrainingConfig
 from darts_train_utils.losses import loss_terms, weighted_loss
 from darts_train_utils.metrics import pixel_metrics, update_metrics
+from darts_utils.errors import TrainingError
 from darts_utils.inference.forward import logits_of
 
 _LEAST_RATE = 1e-4
@@ -60,8 +61,17 @@ class SegmentationModule(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Score a batch."""
+        """Score a batch.
+
+        Raises:
+            TrainingError: The network says NaN; names the patches.
+        """
         logits = self._logits(batch["image"]).float()
+        if not bool(torch.isfinite(logits).all()):
+            raise TrainingError(
+                f"expected numbers from the network, but it says NaN of validation batch {batch_idx} in epoch "
+                f"{self.current_epoch} ({', '.join(batch['name'])}): its weights are spoilt, lower the learning rate"
+            )
         loss = weighted_loss(logits, batch["labels"], config=self._config.loss)
         self.log("val/loss", loss, batch_size=len(batch["labels"]), sync_dist=self._is_shared)
         update_metrics(self._scores, logits[:, 0].sigmoid(), batch["labels"])

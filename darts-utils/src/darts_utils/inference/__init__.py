@@ -22,6 +22,8 @@
 `network_faults`    what networks of others raise
 `requirements`      what a model needs of a tile, and how to get it
 `agreement`         whether a tile's inputs were made as those of the training: units of bands, radius of surroundings
+`drift`             whether a tile's values lie where those of the training lay
+`temperature`       calibrated probabilities, where a model says so
 `devices`           `resolve_device`: "auto" may fall back to the CPU, a named device never does
 `config`            `InferenceConfig`: overlap, batch size, padding, blending, precision, symmetries
 ==================  ====================================================================================
