@@ -25,24 +25,47 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from darts_segmentation.training.card import model_card
     from darts_segmentation.training.config import TrainingConfig, read_training_config
+    from darts_segmentation.training.cross_validation import CrossValidationResult, cross_validate
+    from darts_segmentation.training.evaluation import evaluate
+    from darts_segmentation.training.scores import EvaluationResult, Scores
+    from darts_segmentation.training.search_space import parse_search_space, read_search_space
     from darts_segmentation.training.training import TrainingResult, resume, train
+    from darts_segmentation.training.tuning import TuningResult, tune
 
 __all__ = [
+    "CrossValidationResult",
+    "EvaluationResult",
+    "Scores",
     "TrainingConfig",
     "TrainingResult",
+    "TuningResult",
+    "cross_validate",
+    "evaluate",
     "model_card",
+    "parse_search_space",
+    "read_search_space",
     "read_training_config",
     "resume",
     "train",
+    "tune",
 ]
 
 _HOMES = {
+    "CrossValidationResult": "cross_validation",
+    "EvaluationResult": "scores",
+    "Scores": "scores",
     "TrainingConfig": "config",
     "TrainingResult": "training",
+    "TuningResult": "tuning",
+    "cross_validate": "cross_validation",
+    "evaluate": "evaluation",
     "model_card": "card",
+    "parse_search_space": "search_space",
+    "read_search_space": "search_space",
     "read_training_config": "config",
     "resume": "training",
     "train": "training",
+    "tune": "tuning",
 }
 
 

@@ -30,7 +30,7 @@ class SegmentationModule(pl.LightningModule):
 
     def __init__(self, network: torch.nn.Module, *, config: TrainingConfig) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         self._config = config
         self._scores = pixel_metrics(prefix="val/")
 

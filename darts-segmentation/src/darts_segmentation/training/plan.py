@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from darts_segmentation.networks import build_network, network_stride_px
+from darts_segmentation.segmenter import FRAMEWORK
 from darts_segmentation.training.config import DEFAULT_NETWORK, TrainingConfig
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.quantiles import middle_of, training_quantiles
@@ -207,8 +208,10 @@ def _checked_split(store: PatchStore, config: TrainingConfig, split: Split | Non
 def _check_start(config: TrainingConfig, start: Checkpoint | None) -> None:
     if start is None:
         return
-    if start.framework != "smp":
-        raise ConfigError(f"expected a start checkpoint of the framework 'smp', but got {start.framework!r}")
+    if start.framework != FRAMEWORK:
+        raise ConfigError(
+            f"expected a start checkpoint of the framework {FRAMEWORK!r}, but got {start.framework!r}: choose another model"
+        )
     if config.inputs and config.inputs != start.input_combination:
         raise ConfigError(
             f"expected the inputs of the start checkpoint, {', '.join(start.input_combination)}, in this order, but the "

@@ -183,7 +183,10 @@ def _run_trial(
         return
     score = best_epoch(run).score
     shutil.rmtree(place / CHECKPOINTS, ignore_errors=True)  # the best configuration is what is looked for
-    study.tell(trial, score, state=TrialState.PRUNED if pruning.pruned else TrialState.COMPLETE)
+    if pruning.pruned:
+        study.tell(trial, state=TrialState.PRUNED)
+    else:
+        study.tell(trial, score)
     _log.info("trial %d of %s: %s %.4f", trial.number, values, config.monitor.monitor, score)
 
 
