@@ -19,14 +19,14 @@ def dataset_build(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Options and what the data set says about itself, in TOML.")
     ] = None,
-    previous: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The edition before, whose slumps keep their names.")
-    ] = None,
     mixed_models: Annotated[
         str | None, typer.Option(help="Results of different models: apart keeps them apart, refuse refuses them.")
     ] = None,
     edge_tolerance_m: Annotated[
         float | None, typer.Option(help="Objects this near to each other are one where a tile edge cuts both.")
+    ] = None,
+    reach_m: Annotated[
+        float | None, typer.Option(help="Outlines this near to each other stand together in the tables.")
     ] = None,
     cell_m: Annotated[float | None, typer.Option(help="Edge length of the cells of the coverage.")] = None,
     min_overlap: Annotated[
@@ -41,8 +41,8 @@ def dataset_build(
     workers: Annotated[
         int | None, typer.Option(help="Partitions and files at a time; no result depends on it.")
     ] = None,
-    partition_m: Annotated[
-        float | None, typer.Option(help="Edge length of partitions; less needs less memory, no result depends on it.")
+    partition_objects: Annotated[
+        int | None, typer.Option(help="Outlines worked on at a time; fewer need less memory, no result depends on it.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Build also what is current.")] = False,
 ) -> None:
@@ -70,7 +70,6 @@ def dataset_build(
             out,
             config=DatasetConfig(**options),
             publication=publication,
-            previous=previous,
             force=force,
             progress=bar,
         )

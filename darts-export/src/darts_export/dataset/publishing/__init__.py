@@ -5,6 +5,8 @@ of it is complete, the manifest comes last, and the same tiles and options give 
 
 ==================  ========================================================================================
 `datasets`          `build_dataset`: from folders of tiles to a published data set
+`files`             which files there are, and what each is made of
+`settings`          options from a TOML file
 `config`            `Publication`, `Author`: what a data set says about itself
 `tables` `columns`  the registry of tables and columns, which schemas, dictionary, STAC and checks all read
 `names`             names of the files

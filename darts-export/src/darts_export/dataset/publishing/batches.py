@@ -9,7 +9,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from darts_export.dataset.publishing.columns import Table
+from darts_export.dataset.publishing.columns import Column, Table
 from darts_utils.errors import TileContractError
 
 ROWS = 65_536
@@ -55,9 +55,10 @@ def batches_of(frames: Iterable[pd.DataFrame], table: Table, *, rows: int = ROWS
 
 
 def _check_columns(frame: pd.DataFrame, table: Table) -> None:
-    expected, got = [column.name for column in table.columns], [str(name) for name in frame.columns]
-    if sorted(expected) != sorted(got):
-        missing, unknown = sorted({*expected} - {*got}), sorted({*got} - {*expected})
+    known, got = {column.name for column in table.columns}, {str(name) for name in frame.columns}
+    needed = {column.name for column in table.columns if not column.may_lack}
+    missing, unknown = sorted(needed - got), sorted(got - known)
+    if missing or unknown:
         raise TileContractError(
             f"expected the columns of {table.name} in the registry, but got a table without {missing} and with {unknown}: "
             "state them in darts_export.dataset.publishing.tables"
@@ -75,10 +76,16 @@ def _batch(frames: list[pd.DataFrame], table: Table) -> Batch:
         if column.dtype == "geometry":
             geometries[column.name] = _polygons(np.concatenate([np.empty(0, dtype=object), *pieces]))
             continue
-        chunks = [pa.array(frame[column.name], type=column.arrow_type, from_pandas=True) for frame in filled]
+        chunks = [_values(frame, column) for frame in filled]
         arrays.append(pa.chunked_array(chunks, type=column.arrow_type).combine_chunks())
         fields.append(pa.field(column.name, column.arrow_type))
     return Batch(pa.table(arrays, schema=pa.schema(fields)), geometries)
+
+
+def _values(frame: pd.DataFrame, column: Column) -> pa.Array:
+    if column.may_lack and column.name not in frame:
+        return pa.nulls(len(frame), column.arrow_type)
+    return pa.array(frame[column.name], type=column.arrow_type, from_pandas=True)
 
 
 def _polygons(outlines: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -29,6 +29,8 @@ class Column:
     """Unit, as UCUM writes it (``m2``); empty where there is none."""
     description: str
     """What it says, in one line."""
+    may_lack: bool = False
+    """Whether tiles may lack what it is made of; then it is null throughout."""
 
     @property
     def arrow_type(self) -> pa.DataType:

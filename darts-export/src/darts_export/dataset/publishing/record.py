@@ -37,7 +37,7 @@ class Record:
     """The manifest of a data set."""
 
     origin: Mapping[str, Any]
-    """What decides the content: ``inputs`` and ``previous`` as hashes, ``options``, ``publication``, ``software``."""
+    """What decides the content: ``inputs`` as a hash, ``options``, ``publication``, ``software``."""
     rows: Mapping[str, int]
     """Table → number of its rows."""
     counts: Mapping[str, int]

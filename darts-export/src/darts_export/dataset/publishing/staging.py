@@ -11,6 +11,7 @@ from darts_export.fingerprints import sha256_of
 from darts_utils.files import atomic_path, remove_leftovers, sync_folder
 
 _NOTES = "notes"
+_OBSOLETE = "obsolete.json"
 
 
 class Staging:
@@ -72,12 +73,11 @@ class Staging:
         Raises:
             OutputError: Something cannot be written.
         """
+        obsolete = self._obsolete(record, before)
         (self._out / RECORD_FILE).unlink(missing_ok=True)  # from here on until the end, the data set is not complete
         sync_folder(self._out)
-        kept = {file.name for file in record.files}
-        for file in () if before is None else before.files:
-            if file.name not in kept:
-                (self._out / file.name).unlink(missing_ok=True)
+        for name in obsolete:
+            (self._out / name).unlink(missing_ok=True)
         for file in record.files:
             staged, final = self._folder / file.name, self._out / file.name
             if staged.exists():
@@ -87,6 +87,15 @@ class Staging:
             sync_folder(folder)
         with atomic_path(self._out / RECORD_FILE) as temporary:
             temporary.write_text(record_json(record), encoding="utf-8")
+
+    def _obsolete(self, record: Record, before: Record | None) -> list[str]:
+        """Names of the files that go; noted, because the manifest that knows them goes first."""
+        note = self._folder / _OBSOLETE
+        if before is not None:
+            names = sorted({file.name for file in before.files} - {file.name for file in record.files})
+            with atomic_path(note) as temporary:
+                temporary.write_text(json.dumps(names), encoding="utf-8")
+        return list(json.loads(note.read_text(encoding="utf-8"))) if note.exists() else []
 
     def _note(self, name: str) -> Path:
         return self._folder / _NOTES / f"{name}.json"

@@ -37,12 +37,18 @@ _LEVEL1 = Table(
             "rule",
             "string",
             "",
-            "single: nothing to resolve; largest whole: the largest of overlapping outlines that no tile edge cuts; joined: "
-            "united from outlines that tile edges cut.",
+            "single: nothing to resolve; largest whole: no tile edge cuts it, and it replaces outlines of other tiles; joined: "
+            "outlines of several tiles, united.",
         ),
-        Column("touches_edge", "bool", "", "True where a tile edge cuts it and no other half was found."),
+        Column("touches_edge", "bool", "", "True where it may go on where no tile of the image looked."),
+        Column("probability_min", "float64", "1", "Lowest probability of its pixels, 0 … 1.", may_lack=True),
+        Column("probability_max", "float64", "1", "Highest probability of its pixels, 0 … 1.", may_lack=True),
+        Column("probability_mean", "float64", "1", "Mean probability of its pixels, 0 … 1.", may_lack=True),
         Column(
             "probability_median", "float64", "1", "Median probability of its pixels, 0 … 1; mean over parts by area."
+        ),
+        Column(
+            "probability_std", "float64", "1", "Standard deviation of the probabilities of its pixels.", may_lack=True
         ),
         _AREA,
         _PERIMETER,
@@ -74,7 +80,7 @@ _LEVEL2 = Table(
             "median_footprint",
             "geometry",
             "",
-            "Where at least half of the images that observe a place see the object; may be empty.",
+            "Where the median probability of the images that observe a place is at least one half; may be empty.",
         ),
         Column("geometry", "geometry", "", "Union of its outlines of the year."),
     ),
