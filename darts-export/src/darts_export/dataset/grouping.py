@@ -42,7 +42,7 @@ class Groups:
 
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add the values of each group's members."""
-        return np.bincount(self.owners, weights=values[self.members], minlength=len(self.starts))
+        return np.bincount(self.owners, weights=values[self.members], minlength=len(self.starts)).astype("float64")
 
     def largest(self, values: NDArray[Any]) -> NDArray[Any]:
         """Find the largest value of each group's members."""

@@ -16,6 +16,7 @@ LEVELS = ("level1", "level2", "level3", "level3_years", "level3_events", "covera
 NUMBERED_BY: Mapping[str, Mapping[str, str]] = {
     "level1": {"object_id": "level1"},
     "level2": {"object_id": "level2"},
+    "level3_years": {"object_id": "level2"},
 }
 """Table → its columns of numbers that count from 1 in each part file → the table whose rows they count."""
 

@@ -76,7 +76,7 @@ def _scale_polynomial() -> NDArray[np.float64]:
     if geod is None or crs.coordinate_operation is None:
         raise ValueError(f"expected a projected CRS on an ellipsoid, but got {CRS}")
     true_at = {each.name: each.value for each in crs.coordinate_operation.params}["Latitude of standard parallel"]
-    squared, standard = geod.es, math.radians(true_at)
+    squared, standard = geod.es, math.radians(float(true_at))
     eccentricity = math.sqrt(squared)
 
     def conformal(latitude: NDArray[np.float64] | float) -> NDArray[np.float64]:
