@@ -67,7 +67,7 @@ def test_evaluation_repeats_the_scores_of_the_training(trained, data, tmp_path):
     result = evaluate(trained.model, data, out=tmp_path, device="cpu")
     assert str(result) == str(trained.scores["test"])
     assert evaluate(trained.model, data, part="all", device="cpu").overall.patches == 12
-    rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
     assert [row["region"] for row in rows] == [*result.regions, "all"]
     stored = json.loads((tmp_path / "scores.json").read_text())
     assert stored["overall"]["iou"] == result.overall.iou
@@ -169,7 +169,7 @@ def test_cross_validation_goes_on_fold_by_fold(data, tmp_path):
     again = cross_validate(data, out, config=config, folds=3)
     assert str(again.folds) == str(result.folds)
     assert result.models[0].stat().st_mtime_ns == kept
-    rows = list(csv.DictReader((out / "cross_validation.csv").open()))
+    rows = list(csv.DictReader((out / "cross_validation.csv").read_text().splitlines()))
     assert len(rows) == 6
     assert set(json.loads((out / "cross_validation.json").read_text())["mean"]) >= {"iou", "instance_f1"}
     with pytest.raises(ConfigError, match="what was begun there, but another config was asked for"):
@@ -210,7 +210,7 @@ def test_processes_share_a_search(data, tmp_path):
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
     result = tune(data, out, config=CONFIG, space=parse_search_space(SPACE, config=CONFIG), trials=4)
-    rows = list(csv.DictReader((out / "trials.csv").open()))
+    rows = list(csv.DictReader((out / "trials.csv").read_text().splitlines()))
     assert sorted(int(row["trial"]) for row in rows) == [0, 1, 2, 3]
     assert result.trials == 4
     assert result.score == pytest.approx(max(float(row["score"]) for row in rows if row["state"] == "complete"))

@@ -59,7 +59,7 @@ def test_a_run_stops_early_keeps_the_best_and_leaves_pictures_and_logs(tmp_path,
     pictures = sorted((tmp_path / "pictures").iterdir())
     assert [path.name for path in pictures] == ["epoch-0000.png", "epoch-0002.png"]
     assert np.asarray(Image.open(pictures[0])).shape == (16, 24, 3)
-    table = list(csv.DictReader((tmp_path / "epochs.csv").open()))
+    table = list(csv.DictReader((tmp_path / "epochs.csv").read_text().splitlines()))
     assert [(row["epoch"], row["val/iou"]) for row in table] == [("1", "0.5"), ("2", "0.5"), ("3", "0.5")]
     assert list((tmp_path / "tensorboard").glob("events*"))
     assert "epoch 3 of 20: val/iou 0.5000" in caplog.text

@@ -1,6 +1,7 @@
 """As many trainings as folds: each is tested on what it has not seen, and all patches are tested once."""
 
 import dataclasses
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,8 +50,8 @@ class CrossValidationResult:
         return {name: _std(self._values(name)) for name in _AVERAGED}
 
     def _values(self, name: str) -> NDArray[np.float64]:
-        values = np.array([getattr(fold.overall, name) for fold in self.folds], "float64")
-        return values[np.isfinite(values)]
+        values = [float(getattr(fold.overall, name)) for fold in self.folds]
+        return np.array([value for value in values if math.isfinite(value)], "float64")
 
 
 def cross_validate(
@@ -125,7 +126,9 @@ def _splits(patches: Patches, config: SplitConfig, folds: int | Sequence[Split])
 def _with_validation(patches: Patches, fold: Split, config: SplitConfig) -> Split:
     rows = fold.training
     rest = Patches(
-        *([column[row] for row in rows] for column in (patches.scenes, patches.regions, patches.crs)),
+        [patches.scenes[row] for row in rows],
+        [patches.regions[row] for row in rows],
+        [patches.crs[row] for row in rows],
         patches.bounds[rows],
         patches.positive_shares[rows],
     )

@@ -98,8 +98,11 @@ def scoring_options(threshold: float | None, boundary_width_px: float | None) ->
     Raises:
         ConfigError: The threshold is not within 0 … 1, or the width is below 1.
     """
-    given = {"threshold": threshold, "boundary_width_px": boundary_width_px}
-    options = replace(DEFAULT_SCORING, **{name: value for name, value in given.items() if value is not None})
+    options = DEFAULT_SCORING
+    if threshold is not None:
+        options = replace(options, threshold=threshold)
+    if boundary_width_px is not None:
+        options = replace(options, boundary_width_px=boundary_width_px)
     if not 0 <= options.threshold < 1 or not options.boundary_width_px >= 1:
         raise ConfigError(
             f"expected a threshold of 0 … 1 and a width of at least 1 px, but got {options.threshold:g} and "

@@ -11,8 +11,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 from darts_segmentation.training.config import TrainingConfig
 from darts_segmentation.training.module import SegmentationModule

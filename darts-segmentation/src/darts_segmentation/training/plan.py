@@ -161,8 +161,8 @@ def decode_split(text: str) -> Split:
         text: The text.
     """
     letters = np.frombuffer(zlib.decompress(base64.b64decode(text)), "uint8")
-    left_out, *sides = (np.flatnonzero(letters == letter).astype("int64") for letter in _SIDES)
-    return Split(*sides, left_out)
+    left_out, training, validation, test = (np.flatnonzero(letters == letter).astype("int64") for letter in _SIDES)
+    return Split(training, validation, test, left_out)
 
 
 def check_classes(store: PatchStore, rows: NDArray[np.int64], *, side: str) -> None:

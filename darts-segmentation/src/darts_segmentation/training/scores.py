@@ -145,4 +145,5 @@ def write_csv(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:
 
 
 def _scores(table: Mapping[str, Any]) -> Scores:
-    return Scores(**{name: float("nan") if value is None else value for name, value in table.items()})
+    values: dict[str, Any] = {name: float("nan") if value is None else value for name, value in table.items()}
+    return Scores(**values)
