@@ -255,7 +255,7 @@ def test_a_trial_of_a_process_that_is_gone_is_made_again(data, tmp_path):
 
 def test_a_search_that_finds_nothing_says_so(data, tmp_path):
     space = {"learning_rate": Range(1e29, 1e30)}
-    with pytest.raises(TrainingError, match="expected a trial that came to its end, but of 3 none did"):
+    with pytest.raises(TrainingError, match="expected a trial that came to its end, but of 1 none did"):
         tune(
             data,
             tmp_path / "search",

@@ -37,7 +37,7 @@ from darts_utils.logging import get_logger
 _log = get_logger("training")
 
 _STUDY = "darts"
-_OWNER = "owner"
+_OWNER, _FAILURE = "owner", "failure"
 _BUSY_SECONDS = 60
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -90,7 +90,8 @@ def tune(
 
     Notes:
         TPE proposes, seeded by ``config.seed`` and the number of the trial; trials whose score is below the median of the others
-        at the same epoch are given up. A trial whose loss is no number any more has failed; the search goes on.
+        at the same epoch are given up. A trial whose loss is no number any more has failed and counts; the search goes on. One
+        whose process was killed does not count: another takes its place.
     """
     folder = Path(out)
     if config.split.validation_share == 0:
@@ -150,7 +151,11 @@ def _next_trial(study: optuna.Study, folder: Path, config: TrainingConfig, trial
         for each in found:
             if each.state == TrialState.RUNNING and _is_of_the_dead(each):
                 study.tell(each.number, state=TrialState.FAIL)
-        counted = study.get_trials(deepcopy=False, states=_COUNTED)
+        counted = [
+            each
+            for each in study.get_trials(deepcopy=False)
+            if each.state in _COUNTED or _FAILURE in each.user_attrs  # not those whose process was killed
+        ]
         if len(counted) >= trials:
             return None
         study.sampler = TPESampler(seed=config.seed + len(found), constant_liar=True)
@@ -179,6 +184,7 @@ def _run_trial(
         fit(run, store, extra_callbacks=[pruning])
     except TrainingError as error:
         _log.warning("trial %d of %s failed: %s", trial.number, values, error)
+        trial.set_user_attr(_FAILURE, str(error))
         study.tell(trial, state=TrialState.FAIL)
         return
     score = best_epoch(run).score
@@ -221,7 +227,9 @@ def _result(study: optuna.Study, folder: Path, config: TrainingConfig) -> Tuning
 
 def _is_of_the_dead(trial: optuna.trial.FrozenTrial) -> bool:
     """Whether the process of a trial was on this machine and is no more."""
-    host, process = trial.user_attrs.get(_OWNER, (None, 0))
+    if _OWNER not in trial.user_attrs:  # it is named under the lock that is held now, so nobody is about to
+        return True
+    host, process = trial.user_attrs[_OWNER]
     if host != socket.gethostname():
         return False
     try:
