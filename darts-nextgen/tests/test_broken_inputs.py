@@ -90,7 +90,9 @@ def test_a_broken_scene_fails_with_its_file_step_and_cause(name, planet, models,
     assert advice in row.error
     assert f"failed: {folder} (load): {row.error}\n" in err
     assert "Traceback" not in err
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"results.parquet", "run.toml"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"results.parquet", "run.toml", "errors"}
+    assert row.traceback == tmp_path / "out" / "errors" / f"{folder.name}.txt"
+    assert row.error in row.traceback.read_text()
 
 
 def assert_refused(done, *parts):

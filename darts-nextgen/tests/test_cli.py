@@ -1,6 +1,7 @@
 """The command line: composed, quick, one line for what goes wrong."""
 
 import importlib.metadata
+import importlib.util
 import os
 import subprocess
 import sys
@@ -208,9 +209,15 @@ def test_our_commands_are_announced():
 
 def test_public_names():
     assert set(darts_nextgen.__all__) == {
-        "RunConfig", "RunReport", "TileRow", "read_config", "read_report", "run_local", "write_config"
+        "RunConfig", "RunReport", "TileRow", "plan_ray", "read_config", "read_report", "run_local", "run_ray", "write_config",
     }  # fmt: skip
     for name in darts_nextgen.__all__:
         assert getattr(darts_nextgen, name).__doc__
     with pytest.raises(AttributeError, match="has no attribute 'run_cluster'"):
         darts_nextgen.run_cluster  # noqa: B018
+
+
+def test_without_its_extra_a_run_on_ray_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"run_ray needs the package 'ray', .*: pip install 'darts-nextgen\[ray\]'"):
+        darts_nextgen.run_ray  # noqa: B018

@@ -83,6 +83,7 @@ def test_the_options_of_a_section_are_arguments_of_its_verb():
         ({"date": "21.8.2021"}, "date: expected a date like 2021-08-21, but got '21.8.2021'"),
         ({"date": "20210821"}, "date: expected a date like 2021-08-21"),
         ({"bands": {"blue": 1}, "date": "2021-08-21"}, "bands: expected the bands"),
+        ({"retries": -1}, "retries must be at least 0, but got -1"),
         ({"scenes": ""}, "expected a pattern or a list of scenes, but got an empty text"),
         ({"export": {"products": []}}, "at least one product to write"),
         ({"preprocessing": {"tpi_outer_radius_m": float("inf")}}, "both finite, but got 0.0 and inf"),

@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 import tomli_w
 
-from darts_export.checking import check_tile_folder
+from darts_export.checking import check_tile_folder, tile_folders
 from darts_export.manifest import MANIFEST_FILE
 from darts_nextgen import read_report
+from darts_nextgen.pipeline.layout import RESULTS_FILE
+from darts_nextgen.pipeline.stages import STAGE_NAMES
 from darts_utils.files import TEMPORARY_PREFIX, sole_writer
 from darts_utils.synthetic import synthetic_scene, write_scene
 
@@ -102,14 +104,16 @@ def tile_files(out):
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in out.rglob("*")
-        if path.is_file() and path.parent != out and not path.name.startswith(TEMPORARY_PREFIX)
+        if path.is_file()
+        and path.parent not in (out, out / RESULTS_FILE)
+        and not path.name.startswith(TEMPORARY_PREFIX)
     }
 
 
 def facts(out):
     """What the report says that does not depend on the time."""
-    volatile = ("status", *(name for name in pq.read_schema(out / "results.parquet").names if "seconds" in name))
-    rows = pq.read_table(out / "results.parquet").drop_columns(volatile).to_pylist()
+    measured = [f"{name}_{unit}" for name in STAGE_NAMES for unit in ("seconds", "bytes")]
+    rows = pq.read_table(out / RESULTS_FILE).drop_columns(["status", "area_km2", *measured]).to_pylist()
     return [{**row, "products": [(key, os.path.relpath(path, out)) for key, path in row["products"]]} for row in rows]
 
 
@@ -120,7 +124,7 @@ def assert_undisturbed(out, runs):
     assert (out / "run.toml").read_text() == (expected / "run.toml").read_text().replace(str(expected), str(out))
     assert facts(out) == facts(expected)
     assert read_report(out / "results.parquet").exit_code == 0
-    assert all(check_tile_folder(folder).problems == () for folder in out.iterdir() if folder.is_dir())
+    assert all(check_tile_folder(folder).problems == () for folder in tile_folders([out]))
 
 
 def kill_at_random(runs, out, chance, *, duration):

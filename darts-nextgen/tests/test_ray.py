@@ -1,8 +1,8 @@
 """Runs on a Ray cluster: one of two CPUs for all tests of this file."""
 
-import errno
 import os
 import shutil
+import threading
 from dataclasses import replace
 
 import pyarrow as pa
@@ -11,15 +11,23 @@ import ray
 import torch
 from ray.experimental import get_object_locations
 
-from darts_nextgen import RunConfig, read_report, run_local
+from darts_nextgen import RunConfig, read_report, run_local, run_ray
 from darts_nextgen.pipeline import ray as engine
-from darts_nextgen.pipeline.ray import run_ray
-from darts_nextgen.pipeline.ray_cluster import check_versions, connected, node_resources, versions
-from darts_nextgen.pipeline.ray_workers import prepare_scenes, retried, tile_rows, tile_table
+from darts_nextgen.pipeline.ray_board import Board
+from darts_nextgen.pipeline.ray_cluster import (
+    check_nodes,
+    check_paths,
+    check_versions,
+    connected,
+    node_resources,
+    path_troubles,
+    versions,
+)
+from darts_nextgen.pipeline.ray_workers import prepare_scenes, tile_rows, tile_table
 from darts_nextgen.pipeline.report import TileRow
 from darts_nextgen.pipeline.resources import RayConfig, Resources, derive_resources
 from darts_nextgen.pipeline.rows import from_row, to_row
-from darts_utils.errors import ConfigError, SceneError
+from darts_utils.errors import ConfigError
 from darts_utils.testing import example_tile
 
 pytestmark = [
@@ -61,7 +69,7 @@ def files_of(folder):
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in ("results.parquet", "run.toml")
+        if path.is_file() and path.name != "run.toml" and path.parent.name not in ("results.parquet", "errors")
     }
 
 
@@ -91,14 +99,23 @@ def test_results_are_those_of_one_process_byte_for_byte(cluster, config, monkeyp
         torch.set_num_threads(threads)
     seen = []
     out = config.out.with_name("ray")
-    report = run_ray(replace(config, out=out), progress=lambda row, **counts: seen.append((row, counts["finished"])))
+    report = run_ray(
+        replace(config, out=out), progress=lambda row, *, finished, total, rates: seen.append((row, finished, rates))
+    )
     assert [row.status for row in report.rows] == ["done", "done", "done", "failed"]
-    assert [finished for _, finished in seen] == [0, 1, 2, 3, 4]
+    assert [finished for _, finished, _ in seen] == [0, 1, 2, 3, 4]
+    assert seen[-1][2].remaining_seconds == 0
+    assert 0 < seen[-1][2].device_share <= 1
     assert read_report(report.table) == report
     for row, other in zip(report.rows, expected.rows, strict=True):
         assert set(row.seconds) == set(other.seconds)
-        assert replace(row, seconds={}, products={}) == replace(other, seconds={}, products={})
+        assert row.bytes == other.bytes
+        volatile = {"seconds": {}, "products": {}, "traceback": None}
+        assert replace(row, **volatile) == replace(other, **volatile)
         assert set(row.products) == set(other.products)
+        assert (row.traceback is None) == (other.traceback is None) == (row.status == "done")
+    assert (out / "errors" / "20210822_000000_00_dead.txt").read_text().startswith(f"{broken}\nload: Scene")
+    assert report.rows[3].traceback == out / "errors" / "20210822_000000_00_dead.txt"
     ours, theirs = files_of(out), files_of(config.out)
     assert set(ours) == set(theirs)
     assert [name for name in theirs if ours[name] != theirs[name]] == []
@@ -110,11 +127,24 @@ def test_results_are_those_of_one_process_byte_for_byte(cluster, config, monkeyp
     }
 
 
-def test_several_tiles_share_the_calls_of_a_model_worker(cluster, config):
-    several = replace(config, ray=RayConfig(tiles_per_call=3))
-    report = run_ray(several)
-    assert [row.status for row in report.rows] == ["done", "done", "done"]
-    assert all(row.objects is not None for row in report.rows)
+def test_several_tiles_that_share_calls_have_the_same_results_byte_for_byte(cluster, config, monkeypatch):
+    monkeypatch.setenv("OGR_CURRENT_DATE", "2026-01-01T00:00:00.000Z")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
+    config = replace(config, scene=(config.scene[0], config.scene[2]))
+    report = run_ray(replace(config, ray=RayConfig(tiles_per_call=2, model_workers=1)))
+    assert [row.status for row in report.rows] == ["done", "done"]
+    first, second = (row.seconds["inference"] for row in report.rows)
+    assert first == second  # they were in one call
+    expected = config.out.with_name("alone")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        run_local(replace(config, out=expected))
+    finally:
+        torch.set_num_threads(threads)
+    ours, theirs = files_of(config.out), files_of(expected)
+    assert set(ours) == set(theirs)
+    assert [name for name in theirs if ours[name] != theirs[name]] == []
 
 
 @pytest.mark.slow
@@ -122,16 +152,103 @@ def test_a_tile_that_kills_its_workers_fails_for_itself(cluster, config, monkeyp
     prepare, deadly = prepare_scenes, config.scene[2].name
 
     def killed(table, *, spec):
-        if tile_rows(table)[0].tile_id == deadly:
+        row = tile_rows(table)[0]
+        if row.tile_id == deadly and spec.board.begin("load", [deadly])[0] <= spec.config.retries + 1:
             os._exit(1)
         yield from prepare(table, spec=spec)
 
     monkeypatch.setattr(engine, "prepare_scenes", killed)
-    config = replace(config, scene=config.scene[1:], models=config.models[0] / "optical.pt", ray=RayConfig(retries=1))
+    config = replace(config, scene=config.scene[1:], models=config.models[0] / "optical.pt", retries=1)
     report = run_ray(config)
     assert [row.status for row in report.rows] == ["done", "failed"]
-    assert report.rows[1].error.startswith("WorkerLost: each worker that had the tile was lost")
+    assert report.rows[1].error.startswith("WorkerLost: ")
+    assert report.rows[1].failed_stage == "load"
     assert report.exit_code == 1
+
+
+def test_scenes_that_arrive_during_the_run_are_mapped_as_they_come(cluster, config, tmp_path):
+    pipe = tmp_path / "scenes"
+    os.mkfifo(pipe)
+    ended = threading.Event()
+
+    def write():
+        with pipe.open("w") as lines:
+            lines.write(f"{config.scene[0]}\n{tmp_path / 'gone'}\n")
+            lines.flush()
+            ended.wait(300)  # the pipe stays open until the first one is mapped, though two tiles share a call
+            lines.write(f"{config.scene[2]}\n")
+
+    def told(row, *, finished, total, rates):
+        assert (total, rates.remaining_seconds) == (None, None)
+        if row is not None and row.status == "done":
+            ended.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    streamed = replace(
+        config, scene=(), scenes=(str(pipe),), models=config.models[0] / "optical.pt",
+        ray=RayConfig(tiles_per_call=2, model_workers=1),
+    )  # fmt: skip
+    report = run_ray(streamed, progress=told)
+    writer.join()
+    assert [row.status for row in report.rows] == ["done", "failed", "done"]
+    assert read_report(report.table) == report
+
+
+@pytest.mark.slow
+def test_a_long_list_takes_little_memory(cluster, config, tmp_path):
+    count = 1500
+    (tmp_path / "list.txt").write_text("".join(f"{tmp_path / 'gone'}/scene{number}\n" for number in range(count)))
+    memory = []
+
+    def told(row, *, finished, total, rates):
+        if finished in (count // 3, count):
+            memory.append(int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE"))  # noqa: PTH123, SIM115
+
+    listed = replace(config, scene=(), scenes=(str(tmp_path / "list.txt"),), models=config.models[0] / "optical.pt")
+    report = run_ray(listed, progress=told)
+    assert report.counts == {"failed": count}
+    assert [row.tile_id for row in report.rows] == [f"scene{number}" for number in range(count)]
+    assert memory[1] - memory[0] < 50e6
+
+
+@pytest.mark.slow
+def test_streams_of_ray_follow_each_other_where_there_are_many_scenes(cluster, config, monkeypatch):
+    monkeypatch.setattr(engine, "_SCENES_PER_STREAM", 2)
+    gone = [config.out / "gone" / f"scene{number}" for number in range(5)]
+    (config.out.parent / "list.txt").write_text("\n".join(map(str, gone)))
+    listed = replace(config, scene=(), scenes=(str(config.out.parent / "list.txt"),))
+    assert run_ray(listed).counts == {"failed": 5}
+
+
+def test_a_board_hands_out_scenes_counts_tries_and_forgets(cluster):
+    board = Board.beside_driver()
+    rows = [tile_table(TileRow(name, config_path)) for name, config_path in (("a", "/a"), ("b", "/b"))]
+    for row in rows:
+        board.post(row)
+    board.take_down(0)
+    board.close()
+    blank = tile_table(TileRow("", "/", status="current"))
+    found = [row.tile_id for batch in board.scenes(blank=blank).iter_batches(batch_size=None, batch_format="pyarrow")
+             for row in tile_rows(batch)]  # fmt: skip
+    assert found == ["", "b"]  # the first one has ended, and needs not be given again
+    assert board.begin("load", ["a", "b"]) == [1, 1]
+    assert board.begin("load", ["a"]) == [2]
+    assert board.begin("export", ["a"]) == [1]
+    board.end("load", ["a"])
+    assert board.begin("load", ["a", "b"]) == [1, 2]
+
+
+def test_nodes_that_cannot_read_or_write_what_they_must_are_named(cluster, tmp_path):
+    check_nodes(read=[tmp_path], write=tmp_path / "not" / "yet")
+    with pytest.raises(ConfigError, match="on node .* '.*/gone' cannot be read: mount the storage there"):
+        check_nodes(read=[tmp_path, tmp_path / "gone"])
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="'.*/file/out' cannot be written into"):
+        check_nodes(write=tmp_path / "file" / "out")
+    assert path_troubles([str(tmp_path)], None) == []
+    with pytest.raises(ConfigError, match=r"on node a 1; 2; 3: mount"):
+        check_paths(["1", "2", "3", "4"], node="a")
 
 
 def test_the_plan_is_printed_and_nothing_is_written(cluster, config, darts):
@@ -146,7 +263,7 @@ def test_the_plan_is_printed_and_nothing_is_written(cluster, config, darts):
     ]
     code, out, _ = darts("run", *options, "--engine", "ray", "--tiles-per-call", 2, "--device", "cpu")
     assert code == 0
-    assert "# inference: 1 workers of 1 CPU and 0 GPU on cpu, 2 tiles per call" in out
+    assert "# inference: 2 workers of 0.5 CPU and 0 GPU on cpu, 2 tiles per call" in out
     assert not config.out.exists()
     code, _, err = darts("run", *options, "--engine", "ray", "--device", "cuda")
     assert code == 2
@@ -206,7 +323,7 @@ def test_what_the_cluster_does_not_have_is_refused(options, device, node, messag
         ({"task_cpus": 0}, "ray.task_cpus must be a finite number above 0, but got 0"),
         ({"model_workers": 0}, "ray.model_workers must be at least 1, but got 0"),
         ({"model_gpus": -1}, "ray.model_gpus must be a finite number of at least 0"),
-        ({"retries": -1}, "ray.retries must be at least 0"),
+        ({"in_flight_gb": 0}, "ray.in_flight_gb must be a finite number above 0"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(options, message):
@@ -219,28 +336,18 @@ def test_gpus_decide_the_number_of_model_workers():
     assert found == Resources(1, 2_000_000_000, 4, 1, 0.5, 4, 8_000_000_000, "cuda")
 
 
-def test_only_what_may_pass_is_tried_again():
-    def failing(error, *, times):
-        calls.append(error)
-        if len(calls) <= times:
-            raise SceneError("cannot read") from error
-        return "read"
-
-    calls = []
-    assert retried(lambda: failing(OSError(errno.ESTALE, "stale"), times=2), retries=2, pause_seconds=0) == "read"
-    calls = []
-    with pytest.raises(SceneError, match="cannot read"):
-        retried(lambda: failing(OSError(errno.ESTALE, "stale"), times=5), retries=2, pause_seconds=0)
-    assert len(calls) == 3
-    calls = []
-    with pytest.raises(SceneError, match="cannot read"):
-        retried(lambda: failing(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), times=1), retries=2, pause_seconds=0)
-    assert len(calls) == 1
-
-
 def test_what_has_become_of_a_tile_travels_with_it(tmp_path):
     row = TileRow(
-        "a", tmp_path / "a", status="done", objects=3, warnings=("b",), seconds={"load": 0.5}, products={"x": "y"}
+        "a",
+        tmp_path / "a",
+        status="done",
+        objects=3,
+        warnings=("b",),
+        seconds={"load": 0.5},
+        products={"x": "y"},
+        bytes={"load": 7},
+        area_km2=1.5,
+        traceback=tmp_path / "a.txt",
     )
     table = pa.concat_tables(
         [tile_table(row), tile_table(replace(row, status="pending"), example_tile(["red"]))], promote_options="default"

@@ -206,7 +206,7 @@ def test_one_broken_scene_does_not_stop_the_others(planet, sentinel, models, tmp
     assert rows[broken.name].failed_stage == "load"
     assert image.name in rows[broken.name].error
     assert "there is nothing" in rows["gone"].error
-    assert {path.name for path in out.iterdir()} == {planet.scene.name, "results.parquet", "run.toml"}
+    assert {path.name for path in out.iterdir()} == {planet.scene.name, "results.parquet", "run.toml", "errors"}
 
 
 def test_an_interrupted_run_leaves_a_valid_table(planet, models, tmp_path, monkeypatch):
@@ -215,11 +215,11 @@ def test_an_interrupted_run_leaves_a_valid_table(planet, models, tmp_path, monke
         shutil.copytree(planet.scene, other)
     taken = []
 
-    def interrupted(task, steps):
+    def interrupted(task, steps, *, handling):
         if taken:
             raise KeyboardInterrupt
         taken.append(task)
-        return local_run_task(task, steps)
+        return local_run_task(task, steps, handling=handling)
 
     local_run_task = local.run_task
     monkeypatch.setattr(local, "run_task", interrupted)

@@ -27,6 +27,27 @@ def test_whatever_fails_gives_its_error_in_one_line(error):
     assert done.error == f"{type(error).__name__}: a b"
 
 
+def test_what_may_pass_is_done_again_and_the_last_failure_counts(caplog):
+    calls = []
+
+    def fail_until(number):
+        calls.append(number)
+        if len(calls) < number:
+            raise TimeoutError(f"call {len(calls)}")
+        return "done"
+
+    options = {"step": "count", "logger": LOGGER, "retries": 2, "pause_seconds": 0.0}
+    done = attempt(lambda: fail_until(3), may_pass=lambda error: isinstance(error, TimeoutError), **options)
+    assert (done.value, done.error, done.traceback, len(calls)) == ("done", None, None, 3)
+    assert caplog.text.count("which may pass; trying again") == 2
+    calls.clear()
+    done = attempt(lambda: fail_until(9), may_pass=lambda _: True, **options)
+    assert (done.error, len(calls)) == ("TimeoutError: call 3", 3)
+    assert "in fail_until" in done.traceback
+    calls.clear()
+    assert attempt(lambda: fail_until(9), **options).error == "TimeoutError: call 1"
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 def test_what_ends_the_process_is_not_caught(stop):
     def fail():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_export.manifest import MANIFEST_FILE, read_manifest
+from darts_export.naming import RUN_FOLDERS
 from darts_export.staleness import damage_of, other_tile
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import TEMPORARY_PREFIX
@@ -106,7 +107,8 @@ def unfinished_beside(folders: Sequence[Path]) -> list[Path]:
 
 
 def _folders_in(path: Path) -> Iterator[Path]:
-    return (path / name for name in _names_in(path) if (path / name).is_dir() and not name.startswith("."))
+    names = (name for name in _names_in(path) if not name.startswith(".") and name not in RUN_FOLDERS)
+    return (path / name for name in names if (path / name).is_dir())
 
 
 def _names_in(folder: Path) -> list[str]:

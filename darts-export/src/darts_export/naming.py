@@ -6,6 +6,9 @@ import xarray as xr
 
 from darts_utils.errors import TileContractError
 
+RUN_FOLDERS = ("results.parquet", "errors")
+"""Folders that a run leaves beside those of its tiles: its table, and the tracebacks of what has failed."""
+
 _LONGEST_BYTES = 160
 """Leaves room for suffixes and for the prefix of unfinished files within the 255 bytes of a file name."""
 

@@ -3,6 +3,7 @@
 ==============  =====================================================================================
 `RunConfig`     every option of a run; `read_config` and `write_config` keep it as TOML
 `run_local`     maps the scenes of a run in this process
+`run_ray`       maps them on a Ray cluster; `plan_ray` says what it would use of it
 `RunReport`     what became of each tile; `read_report` reads the table that a run leaves
 ==============  =====================================================================================
 
@@ -13,11 +14,13 @@ imported when they are used, so that ``darts --help`` is quick.
 """
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from darts_nextgen.pipeline.config import RunConfig
     from darts_nextgen.pipeline.local import run_local
+    from darts_nextgen.pipeline.ray import plan_ray, run_ray
     from darts_nextgen.pipeline.report import RunReport, TileRow, read_report
     from darts_nextgen.pipeline.runfiles import read_config, write_config
 
@@ -25,16 +28,37 @@ _HOMES = {
     "RunConfig": "config",
     "RunReport": "report",
     "TileRow": "report",
+    "plan_ray": "ray",
     "read_config": "runfiles",
     "read_report": "report",
     "run_local": "local",
+    "run_ray": "ray",
     "write_config": "runfiles",
 }
 
-__all__ = ["RunConfig", "RunReport", "TileRow", "read_config", "read_report", "run_local", "write_config"]
+_EXTRAS = {"ray": "ray"}
+"""Module of the pipeline → the extra that brings what it needs."""
+
+__all__ = [
+    "RunConfig",
+    "RunReport",
+    "TileRow",
+    "plan_ray",
+    "read_config",
+    "read_report",
+    "run_local",
+    "run_ray",
+    "write_config",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.pipeline.{_HOMES[name]}"), name)
+    home = _HOMES[name]
+    extra = _EXTRAS.get(home)
+    if extra is not None and importlib.util.find_spec(extra) is None:
+        raise ImportError(
+            f"{name} needs the package {extra!r}, which is not installed: pip install 'darts-nextgen[{extra}]'"
+        )
+    return getattr(importlib.import_module(f"{__name__}.pipeline.{home}"), name)

@@ -1,6 +1,8 @@
 """The boundary of one tile: whatever goes wrong inside becomes a value, and the other tiles go on."""
 
 import logging
+import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,28 +24,48 @@ class Attempt(Generic[Result]):
     error: str | None
     """One line that says what went wrong, see `describe_error`; None where nothing did."""
     seconds: float
-    """Wall-clock seconds that it took."""
+    """Wall-clock seconds that it took, repetitions and the pauses between them included."""
+    traceback: str | None = None
+    """Where it went wrong, as Python prints it; None where nothing did."""
 
 
-def attempt(work: Callable[[], Result], *, step: str, logger: logging.Logger) -> Attempt[Result]:
+def attempt(
+    work: Callable[[], Result],
+    *,
+    step: str,
+    logger: logging.Logger,
+    retries: int = 0,
+    may_pass: Callable[[BaseException], bool] = lambda _: False,
+    pause_seconds: float = 1.0,
+) -> Attempt[Result]:
     """Do a piece of work and catch whatever it raises; the one place where DARTS catches everything.
 
     Args:
         work: What to do.
         step: What it is called in log lines.
-        logger: Receives the duration, and the traceback of a failure, at debug level.
+        logger: Receives the duration, and the traceback of a failure, at debug level; each repetition as a warning.
+        retries: How often it is done again at most where it failed for a reason that may pass.
+        may_pass: Whether an error is such a reason; what it cannot judge must be False, not another error.
+        pause_seconds: Pause before the first repetition; each further one is twice as long.
 
     Examples:
         >>> attempt(lambda: 1 // 0, step="divide", logger=logging.getLogger("example")).error
         'ZeroDivisionError: integer division or modulo by zero'
     """
-    try:
-        with timed(step, logger=logger) as timing:
-            value = work()
-    except Exception as error:  # a broken tile must never stop the others
-        logger.debug("traceback of the failure in %s", step, exc_info=True)
-        return Attempt(None, describe_error(error), timing.seconds)
-    return Attempt(value, None, timing.seconds)
+    with timed(step, logger=logger) as timing:
+        value, failure, told = None, None, None
+        for repetition in range(retries + 1):
+            try:
+                value, failure, told = work(), None, None
+                break
+            except Exception as error:  # a broken tile must never stop the others
+                failure, told = describe_error(error), traceback.format_exc()
+                logger.debug("traceback of the failure in %s", step, exc_info=True)
+                if repetition == retries or not may_pass(error):
+                    break
+                logger.warning("%s failed (%s), which may pass; trying again", step, failure)
+            time.sleep(pause_seconds * 2**repetition)
+    return Attempt(value, failure, timing.seconds, told)
 
 
 def describe_error(error: BaseException) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from darts_nextgen.pipeline import local
+from darts_nextgen.pipeline.rates import Rates
 from darts_nextgen.pipeline.report import TileRow
 from darts_utils.commands.progress import progress_bar
 
 
 @contextmanager
 def follow() -> Iterator[local.Progress]:
-    """Give what `run_local` tells its progress to.
+    """Give what `run_local` and `run_ray` tell their progress to.
 
     Yields:
         `darts_nextgen.pipeline.local.log_progress`, or something that moves a bar on a terminal.
@@ -20,9 +21,9 @@ def follow() -> Iterator[local.Progress]:
             yield local.log_progress
             return
 
-        def move(row: TileRow | None, *, finished: int, total: int) -> None:
-            bar(finished, total)
+        def move(row: TileRow | None, *, finished: int, total: int | None, rates: Rates) -> None:
+            bar(finished, total, "" if row is None else rates.text())
             if row is not None and row.status == "failed":
-                local.log_progress(row, finished=finished, total=total)
+                local.log_progress(row, finished=finished, total=total, rates=rates)
 
         yield move

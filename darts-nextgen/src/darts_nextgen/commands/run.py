@@ -18,7 +18,8 @@ def run(
     scenes: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="GLOB_OR_LIST", help="Quoted pattern, or a .txt file with a path per line; repeat for more."
+            metavar="GLOB_OR_LIST",
+            help="Quoted pattern, folder of scenes, list (.txt, .csv, .parquet), or - for standard input; repeat for more.",
         ),
     ] = None,
     models: Annotated[
@@ -72,6 +73,9 @@ def run(
     ] = None,
     sensor: Annotated[str | None, typer.Option(help="Sensor of scenes that do not say it.")] = None,
     date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Date of scenes that do not say it.")] = None,
+    retries: Annotated[
+        int | None, typer.Option(help="How often a step is tried again after an error that may pass.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Where the networks run: auto, cpu, cuda, cuda:N.")] = None,
     tpi_outer_radius_m: Annotated[float | None, typer.Option(help="Radius of the relative elevation, metres.")] = None,
     tpi_inner_radius_m: Annotated[
@@ -167,9 +171,6 @@ def run(
     in_flight_gb: Annotated[
         float | None, typer.Option(help="Tiles on their way between Ray's stages, 10^9 bytes.")
     ] = None,
-    retries: Annotated[
-        int | None, typer.Option(help="How often Ray tries a stage again after an error that may pass.")
-    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the effective configuration, and stop.")
     ] = False,
@@ -182,8 +183,8 @@ def run(
 ) -> None:
     """Map the thaw slumps of scenes.
 
-    For each scene, DIR/<tile>/ receives rasters, polygons, a thumbnail, a STAC item and a manifest; DIR/results.parquet says
-    what became of every scene of the last run, DIR/run.toml is its effective configuration: `darts run --config DIR/run.toml`
+    For each scene, DIR/<tile>/ receives rasters, polygons, a thumbnail, a STAC item and a manifest; DIR/results.parquet/ says
+    what became of every scene of the last run, DIR/errors/<tile>.txt where a scene failed, DIR/run.toml is its effective configuration: `darts run --config DIR/run.toml`
     does the same again. Scenes whose results are complete and current (same inputs, models, options and version) are left as
     they are; --explain says what would be done and why. A scene that cannot be mapped never stops the others. Defaults are
     those that --dry-run prints.
@@ -203,7 +204,7 @@ def run(
     run_config = config_of(options, file=config)
     if dry_run:
         if engine == "ray":
-            from darts_nextgen.pipeline.ray import plan_ray
+            from darts_nextgen import plan_ray
 
             for line in plan_ray(run_config).lines():
                 typer.echo(f"# {line}")
@@ -218,15 +219,17 @@ def run(
             typer.echo(f"{task.tile_id}: {'current' if verdict.is_current else '; '.join(verdict.reasons)}")
         return
     if engine == "ray":
-        from darts_nextgen.pipeline.ray import run_ray as run_on_engine
+        from darts_nextgen import run_ray as run_on_engine
     else:
         run_on_engine = run_local
     with follow() as progress:
         report = run_on_engine(run_config, force=force, progress=progress)
-    for row in report.failed:
-        typer.echo(f"failed: {row.scene} ({row.failed_stage}): {row.error}", err=True)
-    current = f", {len(report.current)} were current" if report.current else ""
+    for row in report.rows:
+        if row.status == "failed":
+            typer.echo(f"failed: {row.scene} ({row.failed_stage}): {row.error}", err=True)
+    counts = report.counts
+    current = f", {counts['current']} were current" if counts["current"] else ""
     typer.echo(
-        f"{len(report.done)} of {len(report.rows)} scenes mapped{current}, thaw slumps: {report.objects}; see {report.table}"
+        f"{counts['done']} of {len(report.rows)} scenes mapped{current}, thaw slumps: {report.objects}; see {report.table}"
     )
     raise typer.Exit(report.exit_code)

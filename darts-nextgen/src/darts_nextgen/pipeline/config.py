@@ -47,7 +47,9 @@ class RunConfig:
     scene: tuple[Path, ...] = ()
     """Scene folders and GeoTIFFs, one by one; each must exist."""
     scenes: tuple[str, ...] = ()
-    """Many scenes: glob patterns, and names of ``.txt`` files with one path per line."""
+    """Many scenes: glob patterns, folders of scenes, lists (``.txt`` with a path per line; ``.csv`` and ``.parquet`` with the
+    column ``scene`` and maybe ``tile_id``), named pipes, and ``"-"`` for standard input, from which paths may come without
+    end."""
     bands: Mapping[str, int] = field(default_factory=dict)
     """Which band of a GeoTIFF is what, from 1: ``{"blue": 1, "green": 2, "red": 3, "nir": 7}``."""
     reflectance_scale: float | None = None
@@ -77,6 +79,8 @@ class RunConfig:
     missing: Missing = "raise"
     """What becomes of a model that needs what there is not, such as trends: ``"raise"``: the run, or the tile, fails;
     ``"skip"``: it is left out, with a warning, and the others are averaged."""
+    retries: int = 2
+    """How often a step is tried again after an error that may pass: of the network, or of the file system."""
     preprocessing: PreprocessingConfig = field(default_factory=PreprocessingConfig)
     """Options of `darts_preprocessing.preprocess`."""
     inference: InferenceConfig = field(default_factory=InferenceConfig)
@@ -99,6 +103,8 @@ class RunConfig:
             raise ConfigError("expected at least one product to write, but export.products is empty: name some")
         if "" in self.scenes:
             raise ConfigError("expected a pattern or a list of scenes, but got an empty text: is a variable unset?")
+        if self.retries < 0:
+            raise ConfigError(f"retries must be at least 0, but got {self.retries}")
         check_missing(self.missing)
         _check_sections(self)
         _check_scene_options(self)

@@ -1,58 +1,58 @@
 """The runtime of this process: one tile after the other through the stages, each tile failing for itself."""
 
-import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from darts_export.staleness import Verdict
 from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.layout import ERRORS_FOLDER, RESULTS_FILE
+from darts_nextgen.pipeline.partitions import kept_table
 from darts_nextgen.pipeline.plan import RunPlan, plan_run
-from darts_nextgen.pipeline.report import RESULTS_FILE, RunReport, TileRow, write_report
+from darts_nextgen.pipeline.queueing import queued_scenes
+from darts_nextgen.pipeline.rates import Pace, Rates
+from darts_nextgen.pipeline.report import RunReport, TileRow
 from darts_nextgen.pipeline.runfiles import RUN_FILE, write_config
 from darts_nextgen.pipeline.stages import run_stages
 from darts_nextgen.pipeline.tasks import SceneTask
-from darts_utils.faults import attempt, collected_warnings
+from darts_nextgen.pipeline.tile_steps import Handling, NamedStep, take_steps
 from darts_utils.files import remove_leftovers, sole_writer
-from darts_utils.logging import get_logger, log_tile
+from darts_utils.logging import get_logger
 
 _logger = get_logger(__name__)
-
-WRITE_EVERY_SECONDS = 5.0
-"""The results table on disk is brought up to date when it is older than this."""
-
-NamedStep = tuple[str, Callable[[Any], Any]]
-"""A stage's name and what it made."""
 
 
 class Progress(Protocol):
     """Told at the start of a run and after each tile."""
 
-    def __call__(self, row: TileRow | None, *, finished: int, total: int) -> None:
+    def __call__(self, row: TileRow | None, *, finished: int, total: int | None, rates: Rates) -> None:
         """Take note.
 
         Args:
             row: What became of the tile that has just ended; None at the start.
             finished: Number of tiles that have ended.
-            total: Number of tiles of the run.
+            total: Number of tiles of the run; None where nobody knows it, because they arrive while it goes on.
+            rates: How fast it goes.
         """
         ...
 
 
-def log_progress(row: TileRow | None, *, finished: int, total: int) -> None:
+def log_progress(row: TileRow | None, *, finished: int, total: int | None, rates: Rates) -> None:
     """Write one log line for each tile."""
     if row is None:
-        _logger.info("scenes to map: %d", total)
-    elif row.status == "failed":
-        _logger.error("%d/%d %s failed in %s: %s", finished, total, row.tile_id, row.failed_stage, row.error)
+        _logger.info("scenes to map: %s", "as they come" if total is None else total)
+        return
+    count = f"{finished}" if total is None else f"{finished}/{total}"
+    if row.status == "failed":
+        _logger.error("%s %s failed in %s: %s (%s)", count, row.tile_id, row.failed_stage, row.error, rates.text())
     elif row.status == "current":
-        _logger.info("%d/%d %s is complete and current", finished, total, row.tile_id)
+        _logger.info("%s %s is complete and current (%s)", count, row.tile_id, rates.text())
     else:
         seconds = sum(row.seconds.values())
-        _logger.info("%d/%d %s done in %.1f s, thaw slumps: %d", finished, total, row.tile_id, seconds, row.objects)
+        _logger.info(
+            "%s %s done in %.1f s, thaw slumps: %d (%s)", count, row.tile_id, seconds, row.objects, rates.text()
+        )
 
 
 def run_local(config: RunConfig, *, force: bool = False, progress: Progress = log_progress) -> RunReport:
@@ -64,7 +64,7 @@ def run_local(config: RunConfig, *, force: bool = False, progress: Progress = lo
         progress: Told how far the run is.
 
     Returns:
-        What became of each tile. The results are in ``<out>/<tile_id>/``, the report in ``<out>/results.parquet``, the
+        What became of each tile. The results are in ``<out>/<tile_id>/``, the report in ``<out>/results.parquet/``, the
         configuration in ``<out>/run.toml``.
 
     Raises:
@@ -104,48 +104,25 @@ def run_folder(config: RunConfig) -> Iterator[None]:
                 "the file system of '%s' knows no locks on folders: see to it that no other run writes there at the same time",
                 config.out,
             )
-        remove_leftovers(config.out)
+        for folder in (config.out, config.out / RESULTS_FILE, config.out / ERRORS_FOLDER):
+            remove_leftovers(folder)
         write_config(config, config.out / RUN_FILE)
         yield
 
 
-@contextmanager
-def kept_report(rows: Collection[TileRow], table: Path) -> Iterator[Callable[[], None]]:
-    """Keep the table of a run on disk: now, from time to time, and at the end, however that comes.
-
-    Args:
-        rows: The rows; looked at anew each time.
-        table: The file.
-
-    Yields:
-        What to call after a tile; it writes if the last time is long ago.
-    """
-    write_report([*rows], table)
-    written = time.monotonic()
-
-    def keep() -> None:
-        nonlocal written
-        if time.monotonic() - written > WRITE_EVERY_SECONDS:
-            write_report([*rows], table)
-            written = time.monotonic()
-
-    try:
-        yield keep
-    finally:
-        write_report([*rows], table)
-
-
 def _run_tasks(plan: RunPlan, steps: Sequence[NamedStep], *, force: bool, progress: Progress) -> RunReport:
-    table = plan.config.out / RESULTS_FILE
-    rows = [TileRow(task.tile_id, task.path) for task in plan.tasks]
-    with kept_report(rows, table) as keep:
-        progress(None, finished=0, total=len(rows))
-        for index, task in enumerate(plan.tasks):
+    handling = Handling(plan.config.out, plan.config.retries)
+    pace = Pace(plan.total)
+    with kept_table(plan.config.out) as table:
+        progress(None, finished=0, total=plan.total, rates=Rates())
+        for scene in queued_scenes(plan, table):
+            task = SceneTask(scene.row.scene, scene.row.tile_id)
             verdict = plan.judge(task, force=force)
-            rows[index] = current_row(task, verdict, out=plan.config.out) or run_task(task, steps)
-            keep()
-            progress(rows[index], finished=index + 1, total=len(rows))
-    return RunReport(tuple(rows), table)
+            row = current_row(task, verdict, out=plan.config.out) or run_task(task, steps, handling=handling)
+            table.end(scene.number, row)
+            rates = pace.after(row)
+            progress(row, finished=pace.finished, total=plan.total, rates=rates)
+    return table.report()
 
 
 def current_row(task: SceneTask, verdict: Verdict, *, out: Path) -> TileRow | None:
@@ -166,32 +143,13 @@ def current_row(task: SceneTask, verdict: Verdict, *, out: Path) -> TileRow | No
     )
 
 
-def run_task(task: SceneTask, steps: Sequence[NamedStep]) -> TileRow:
-    """Take one scene through all steps; the boundary at which everything that goes wrong becomes a row.
+def run_task(task: SceneTask, steps: Sequence[NamedStep], *, handling: Handling) -> TileRow:
+    """Take one scene through all steps.
 
     Args:
         task: The scene.
         steps: Name of each stage and its step, in order.
+        handling: What is done about errors.
     """
-    with log_tile(task.tile_id):
-        with collected_warnings() as notes:
-            row = _run_steps(task, steps)
-        for note in notes:
-            _logger.warning("%s", note)
-    return replace(row, warnings=tuple(notes))
-
-
-def _run_steps(task: SceneTask, steps: Sequence[NamedStep]) -> TileRow:
-    seconds: dict[str, float] = {}
-    passed: Any = task
-    for name, step in steps:
-        done = attempt(partial(step, passed), step=name, logger=_logger)
-        seconds[name] = done.seconds
-        if done.error is not None:
-            return TileRow(
-                task.tile_id, task.path, status="failed", failed_stage=name, error=done.error, seconds=seconds
-            )
-        passed = done.value
-    return TileRow(
-        task.tile_id, task.path, status="done", objects=passed.objects, seconds=seconds, products=passed.products
-    )
+    row, _ = take_steps(TileRow(task.tile_id, task.path), task, steps, handling=handling)
+    return row

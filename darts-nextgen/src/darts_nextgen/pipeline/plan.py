@@ -1,6 +1,6 @@
 """What a run is going to do: everything that can be found out, and refused, before the first tile."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from darts_ensemble import Ensemble
@@ -10,7 +10,7 @@ from darts_nextgen.pipeline.inputs import model_hashes
 from darts_nextgen.pipeline.requirements import check_surroundings, required_features, trends_rule, usable_models
 from darts_nextgen.pipeline.resuming import judge_task
 from darts_nextgen.pipeline.stages import load_models
-from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
+from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks, streamed_tasks
 from darts_utils.errors import ConfigError
 from darts_utils.files import exists, is_file
 from darts_utils.inference.agreement import Surroundings, trained_surroundings
@@ -24,13 +24,20 @@ class RunPlan:
     config: RunConfig
     """The run, with what its models decide: the rule that chooses the release of the trends."""
     tasks: tuple[SceneTask, ...]
-    """Its scenes, in order."""
+    """Its scenes that are known, in order."""
     ensemble: Ensemble
     """Its models, loaded."""
     model_hashes: Mapping[str, str]
     """Name of each model that takes part → SHA-256 of its file."""
     features: tuple[str, ...]
     """The features that preprocessing makes."""
+    stream: Iterator[SceneTask] | None = None
+    """Further scenes, which arrive while the run goes on, maybe without end; None: there are none."""
+
+    @property
+    def total(self) -> int | None:
+        """Number of scenes; None where nobody knows it."""
+        return len(self.tasks) if self.stream is None else None
 
     def judge(self, task: SceneTask, *, force: bool = False) -> Verdict:
         """Decide whether a tile must be made, and why, see `darts_nextgen.pipeline.resuming.judge_task`."""
@@ -66,7 +73,7 @@ def plan_run(config: RunConfig) -> RunPlan:
     check_surroundings(config, trained_with=_surroundings_of_training(ensemble, models))
     taking_part = {name: hashes[name] for name in models}
     rule = trends_rule(config, trained_with=_rules_of_training(ensemble, models))
-    return RunPlan(replace(config, tcvis_rule=rule), tasks, ensemble, taking_part, features)
+    return RunPlan(replace(config, tcvis_rule=rule), tasks, ensemble, taking_part, features, streamed_tasks(config))
 
 
 def _rules_of_training(ensemble: Ensemble, models: Mapping[str, Collection[str]]) -> dict[str, object]:

@@ -1,15 +1,18 @@
 """A connection to a Ray cluster, and what its nodes are and have."""
 
 import importlib.metadata
+import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darts_utils.errors import ConfigError
+from darts_utils.files import exists
 
 _DISTRIBUTIONS = ("darts-nextgen", "darts-utils", "numpy", "pyarrow", "rasterio", "ray", "torch", "xarray")
 """Packages whose versions decide results, or whether workers understand each other."""
@@ -42,23 +45,31 @@ def node_resources() -> list[dict[str, float]]:
     return [dict(node["Resources"]) for node in _nodes()]
 
 
-def check_nodes(*, timeout_seconds: float = 120.0) -> None:
-    """Ask every node for its versions and refuse nodes that have others than this process.
+def check_nodes(*, read: Collection[Path] = (), write: Path | None = None, timeout_seconds: float = 120.0) -> None:
+    """Ask every node for its versions and for what it can read, and refuse nodes that could not do the work.
+
+    Args:
+        read: Files and folders that every node must be able to read.
+        write: Folder that every node must be able to write into; it may not be there yet.
+        timeout_seconds: How long a node may take to answer.
 
     Raises:
-        ConfigError: A node cannot run DARTS, does not answer, or has other versions; names it.
+        ConfigError: A node cannot run DARTS, does not answer, has other versions than this process, or cannot read or write
+            what it must; names it.
     """
     asked = {
         str(node["NodeManagerAddress"]) + " " + str(node["NodeID"])[:8]: _ask.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote()
+        ).remote([*map(str, read)], None if write is None else str(write))
         for node in _nodes()
         if node["Resources"].get("CPU", 0) > 0
     }
     expected = versions()
     for name, reference in asked.items():
         try:
-            check_versions(ray.get(reference, timeout=timeout_seconds), expected=expected, node=name)
+            found, troubles = ray.get(reference, timeout=timeout_seconds)
+            check_versions(found, expected=expected, node=name)
+            check_paths(troubles, node=name)
         except ray.exceptions.RayError as error:
             raise ConfigError(
                 f"node {name} cannot run DARTS ({' '.join(str(error).split())[-300:]}): install the same packages on every node"
@@ -91,6 +102,39 @@ def _nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
+def check_paths(troubles: Sequence[str], *, node: str) -> None:
+    """Refuse a node that cannot read or write what it must.
+
+    Raises:
+        ConfigError: There are troubles; names the first ones.
+    """
+    if troubles:
+        raise ConfigError(
+            f"expected the same paths on every node, but on node {node} {'; '.join(troubles[:3])}: mount the storage there, or "
+            "check the permissions"
+        )
+
+
+def path_troubles(read: Sequence[str], write: str | None) -> list[str]:
+    """What this process cannot read, or write into, in words.
+
+    Args:
+        read: Files and folders to be read.
+        write: Folder to be written into; where it is not there, the nearest folder above it counts.
+    """
+    troubles = [f"'{path}' cannot be read" for path in read if not _is_readable(Path(path))]
+    if write is not None:
+        place = Path(write).absolute()
+        there = next(each for each in (place, *place.parents) if exists(each))
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            troubles.append(f"'{place}' cannot be written into")
+    return troubles
+
+
+def _is_readable(path: Path) -> bool:
+    return exists(path) and os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0))
+
+
 @ray.remote(num_cpus=0, max_retries=0)
-def _ask() -> Versions:
-    return versions()
+def _ask(read: list[str], write: str | None) -> tuple[Versions, list[str]]:
+    return versions(), path_troubles(read, write)

@@ -16,6 +16,9 @@ from darts_nextgen.pipeline.resources import Resources
 Operator = Callable[[pa.Table], Iterator[pa.Table]]
 """Takes a table of tiles and gives tables of tiles."""
 
+_CALLS_AHEAD = 2
+"""Calls that a process with models is given at once: the tiles of the next are fetched while it computes."""
+
 
 @dataclass(frozen=True)
 class Operators:
@@ -31,39 +34,69 @@ class Operators:
     """Done by a task: from a tile to a row of the report."""
 
 
-def stream_tables(tables: Sequence[pa.Table], operators: Operators, *, resources: Resources, retries: int) -> Dataset:
+def stream_tables(
+    tables: Sequence[pa.Table] | Callable[[], Dataset], operators: Operators, *, resources: Resources
+) -> Dataset:
     """Chain the operators; nothing runs before someone asks for results.
 
     Args:
-        tables: One table for each scene.
+        tables: One table for each scene, or what makes the data set of such tables, a block each.
         operators: What is done.
         resources: What each operator may use.
-        retries: How often a piece of work is given to another worker where its worker was lost.
 
     Returns:
-        What `Operators.finish` gives, in the order in which it comes. A tile whose workers were lost each time is not there.
+        What `Operators.finish` gives, in the order in which it comes, a block for each row. Work whose worker was lost is
+        given to another one, without end: `darts_nextgen.pipeline.ray_board` is how a run puts an end to it.
+
+    Notes:
+        A tile is a block of its own wherever it goes. Ray holds its operators to ``resources.in_flight_bytes``, but as a budget,
+        not as a wall: the wall is `darts_nextgen.pipeline.admission`.
     """
     context = DataContext.get_current().copy()
     context.execution_options.resource_limits = ExecutionResources.for_limits(
         object_store_memory=resources.in_flight_bytes
     )
-    context.max_errored_blocks = -1  # tiles whose workers are lost for good do not stop the others
+    context.target_max_block_size = 1
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    tasks = {"num_cpus": resources.task_cpus, "memory": resources.task_memory_bytes, "max_retries": retries}
     with DataContext.current(context):
-        scenes = ray.data.from_blocks([*tables])
-        prepared = scenes.map_batches(operators.prepare, batch_size=None, batch_format="pyarrow", **tasks)
-        mapped = prepared.map_batches(
-            operators.worker,
-            fn_constructor_args=operators.worker_arguments,
-            batch_size=resources.tiles_per_call if resources.tiles_per_call > 1 else None,
+        scenes = tables() if callable(tables) else ray.data.from_blocks([*tables])
+        prepared = scenes.map_batches(
+            operators.prepare,
+            batch_size=None,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=resources.model_workers, max_tasks_in_flight_per_actor=2),
+            num_cpus=resources.task_cpus,
+            memory=resources.task_memory_bytes,
+        )
+        mapped = prepared.map_batches(
+            _bound(operators.worker, operators.worker_arguments),
+            batch_size=resources.tiles_per_call,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(size=resources.model_workers, max_tasks_in_flight_per_actor=_CALLS_AHEAD),
             num_cpus=resources.model_cpus,
             num_gpus=resources.model_gpus,
-            max_restarts=-1,
-            max_task_retries=retries,
         )
-        finished: Dataset = mapped.map_batches(operators.finish, batch_size=None, batch_format="pyarrow", **tasks)
+        finished: Dataset = mapped.map_batches(
+            operators.finish,
+            batch_size=None,
+            batch_format="pyarrow",
+            num_cpus=resources.task_cpus,
+            memory=resources.task_memory_bytes,
+        )
         return finished
+
+
+def _bound(worker: Callable[..., Operator], arguments: tuple[Any, ...]) -> type:
+    """A class that needs no arguments: they travel with it by value, so that a worker that is lost can be made anew.
+
+    Arguments of an actor lie in the object store, where they may be lost with a node.
+    """
+
+    class Worker:
+        def __init__(self) -> None:
+            self._work = worker(*arguments)
+
+        def __call__(self, table: pa.Table) -> Iterator[pa.Table]:
+            yield from self._work(table)
+
+    return Worker

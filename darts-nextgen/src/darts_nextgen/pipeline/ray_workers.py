@@ -4,9 +4,8 @@ A row carries a tile (`darts_nextgen.pipeline.rows`) and, as JSON, its row of th
 or has nothing left to do, goes on as a row without a tile.
 """
 
-import errno
 import json
-import time
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -19,23 +18,19 @@ import xarray as xr
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.inputs import model_hashes
 from darts_nextgen.pipeline.local import current_row
+from darts_nextgen.pipeline.ray_board import Board
 from darts_nextgen.pipeline.report import TileRow
 from darts_nextgen.pipeline.resuming import judge_task
 from darts_nextgen.pipeline.rows import TILE_COLUMN, from_row, to_row
-from darts_nextgen.pipeline.stages import Stage, infer_tiles, load_models, run_stages
+from darts_nextgen.pipeline.stages import infer_tiles, load_models, run_stages
 from darts_nextgen.pipeline.tasks import SceneTask
+from darts_nextgen.pipeline.tile_steps import Handling, NamedStep, failed_row, take_steps, timed_row
 from darts_utils.errors import CheckpointError
 from darts_utils.faults import attempt, collected_warnings
-from darts_utils.logging import get_logger, log_tile
+from darts_utils.logging import configure_logging, get_logger, log_tile
 
 REPORT_COLUMN = "darts_row"
 """The JSON column with what has become of the tile."""
-
-_TRANSIENT = frozenset(
-    [errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET, errno.ECONNREFUSED,
-     errno.ECONNABORTED, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.EREMOTEIO]
-)  # fmt: skip
-"""Errors of the system that may pass."""
 
 _logger = get_logger(__name__)
 
@@ -52,69 +47,129 @@ class RaySpec:
     """Name of each model that takes part → SHA-256 of its file."""
     force: bool = False
     """Make all tiles, also those that are current."""
+    board: Board | None = None
+    """Where workers note what they try; None: nowhere, and a scene may kill its workers without end."""
+    debug: bool = False
+    """Log timings and details too."""
 
-    def stages(self) -> dict[str, Stage]:
-        """The stages of the run by name."""
+    def steps(self, *names: str) -> list[NamedStep]:
+        """Some steps of the run, made here."""
         made = run_stages(
             self.config,
             features=self.features,
             models=partial(load_models, self.config),
             model_hashes=self.model_hashes,
         )
-        return {stage.name: stage for stage in made}
+        return [(stage.name, stage.make()) for stage in made if stage.name in names]
+
+    @property
+    def handling(self) -> Handling:
+        """What is done about errors."""
+        return Handling(self.config.out, self.config.retries)
+
+    def start_logging(self) -> None:
+        """Send the log lines of this worker, with their tiles, to its standard error, from where Ray hands them on."""
+        if not logging.getLogger("darts").handlers:
+            configure_logging(debug=self.debug)
 
 
 def tile_table(row: TileRow, tile: xr.Dataset | None = None) -> pa.Table:
     """Make the table of one row that travels."""
-    values = {**asdict(replace(row, seconds={}, products={})), "scene": str(row.scene)}
-    text = json.dumps(values | {"seconds": dict(row.seconds), "products": dict(row.products)})
+    values = {**asdict(replace(row, seconds={}, products={}, bytes={})), "scene": str(row.scene)}
+    values |= {"seconds": dict(row.seconds), "bytes": dict(row.bytes), "products": dict(row.products)}
+    text = json.dumps(values | {"traceback": None if row.traceback is None else str(row.traceback)})
     table = pa.table({TILE_COLUMN: pa.nulls(1, pa.large_string())}) if tile is None else to_row(tile)
     return table.append_column(REPORT_COLUMN, pa.array([text], pa.large_string()))
 
 
 def tile_rows(table: pa.Table) -> list[TileRow]:
     """Read what has become of the tiles of a table."""
-    values = [json.loads(text) for text in table[REPORT_COLUMN].to_pylist()]
-    return [TileRow(**{**each, "scene": Path(each["scene"]), "warnings": tuple(each["warnings"])}) for each in values]
+    return [_row_of(json.loads(text)) for text in table[REPORT_COLUMN].to_pylist()]
+
+
+def _row_of(values: dict[str, Any]) -> TileRow:
+    kept = values["traceback"]
+    paths = {"scene": Path(values["scene"]), "traceback": None if kept is None else Path(kept)}
+    return TileRow(**{**values, **paths, "warnings": tuple(values["warnings"])})
 
 
 def prepare_scenes(table: pa.Table, *, spec: RaySpec) -> Iterator[pa.Table]:
     """Load and preprocess the scenes of a table; those whose results are current have nothing left to do."""
-    stages = spec.stages()
+    spec.start_logging()
     for row in tile_rows(table):
-        task = SceneTask(row.scene, row.tile_id)
-        judged = _passed(row, "load", partial(_judged, task, spec=spec), retries=spec.config.ray.retries)
-        made, found = judged
-        if made.status == "failed":
-            yield tile_table(made)
-        elif found is not None:
-            yield tile_table(found)
-        else:
-            yield tile_table(*_through(row, task, [stages["load"], stages["preprocess"]], spec=spec))
+        if row.status != "pending":
+            yield tile_table(row)
+            continue
+        yield from _watched(row, "load", partial(_prepared, row, spec=spec), spec=spec)
+
+
+def _prepared(row: TileRow, *, spec: RaySpec) -> pa.Table:
+    task = SceneTask(row.scene, row.tile_id)
+    judged, found = take_steps(row, task, [("load", partial(_judged, spec=spec))], handling=spec.handling)
+    if judged.status == "failed":
+        return tile_table(judged)
+    if isinstance(found, TileRow):
+        return tile_table(found)
+    return _travelling(*take_steps(judged, task, spec.steps("load", "preprocess"), handling=spec.handling), spec=spec)
+
+
+def _judged(task: SceneTask, *, spec: RaySpec) -> TileRow | None:
+    verdict = judge_task(task, config=spec.config, features=spec.features, models=spec.model_hashes, force=spec.force)
+    return current_row(task, verdict, out=spec.config.out)
 
 
 def finish_tiles(table: pa.Table, *, spec: RaySpec) -> Iterator[pa.Table]:
     """Postprocess and export the tiles of a table."""
-    stages = spec.stages()
+    spec.start_logging()
     for index, row in enumerate(tile_rows(table)):
         if row.status != "pending":
             yield tile_table(row)
             continue
-        tile = from_row(table, index=index)
-        done, outcome = _through(row, tile, [stages["postprocess"], stages["export"]], spec=spec)
-        if outcome is not None:
-            done = replace(done, status="done", objects=outcome.objects, products=outcome.products)
-        yield tile_table(done)
+        yield from _watched(row, "export", partial(_finished, row, table, index=index, spec=spec), spec=spec)
+
+
+def _finished(row: TileRow, table: pa.Table, *, index: int, spec: RaySpec) -> pa.Table:
+    steps = spec.steps("postprocess", "export")
+    done, _ = take_steps(row, from_row(table, index=index), steps, handling=spec.handling)
+    return tile_table(done)
+
+
+def _watched(row: TileRow, stage: str, work: Callable[[], pa.Table], *, spec: RaySpec) -> Iterator[pa.Table]:
+    """Do what may cost the worker its life; a tile that has done so too often fails."""
+    if spec.board is None:
+        yield work()
+        return
+    (tried,) = spec.board.begin(stage, [row.tile_id])
+    yield _lost(row, stage, tried, spec=spec) if tried > spec.config.retries + 1 else work()
+    spec.board.end(stage, [row.tile_id])  # after Ray has taken the table, which may be what is too much
+
+
+def _lost(row: TileRow, stage: str, tried: int, *, spec: RaySpec) -> pa.Table:
+    error = f"WorkerLost: {tried - 1} workers were lost while they had the tile: look into Ray's logs for why"
+    return tile_table(failed_row(row, stage, error=error, told=None, out=spec.config.out))
+
+
+def _travelling(row: TileRow, tile: xr.Dataset | None, *, spec: RaySpec) -> pa.Table:
+    """The table of a tile; one that a table cannot hold has failed."""
+    if tile is None:
+        return tile_table(row)
+    with log_tile(row.tile_id):
+        packed = attempt(partial(tile_table, row, tile), step="packing", logger=_logger)
+    if packed.value is not None:
+        return packed.value
+    stage = next(reversed([*row.seconds]), None)
+    return tile_table(failed_row(row, stage, error=str(packed.error), told=packed.traceback, out=spec.config.out))
 
 
 class ModelWorker:
-    """Holds the models of a run and adds their probabilities to tiles.
+    """A process that holds the models.
 
     Args:
         spec: The run.
     """
 
     def __init__(self, spec: RaySpec) -> None:
+        spec.start_logging()
         self._spec = spec
         # A model that cannot be loaded here is told by each tile, as every other error is.
         self._loaded = attempt(partial(_load_same_models, spec), step="loading the models", logger=_logger)
@@ -124,20 +179,37 @@ class ModelWorker:
         rows = tile_rows(table)
         pending = [index for index, row in enumerate(rows) if row.status == "pending"]
         yield from (tile_table(row) for row in rows if row.status != "pending")
-        tiles = [from_row(table, index=index) for index in pending]
-        if len(tiles) > 1:
+        if len(pending) > 1 and self._is_first_try([rows[index] for index in pending]):
+            tiles = [from_row(table, index=index) for index in pending]
             together = attempt(partial(self._infer_together, tiles), step="inference", logger=_logger)
             if together.value is not None:
                 seconds = together.seconds / len(tiles)
                 for index, tile in zip(pending, together.value, strict=True):
-                    yield tile_table(_timed(rows[index], "inference", seconds), tile)
+                    row = timed_row(rows[index], "inference", seconds=seconds, made=tile)
+                    yield _travelling(row, tile, spec=self._spec)
+                self._note_end([rows[index] for index in pending])
                 return
-        for index, tile in zip(pending, tiles, strict=True):  # one by one, so that each fails, and warns, for itself
-            with log_tile(rows[index].tile_id):
-                row, made = _passed(
-                    rows[index], "inference", partial(self._infer_one, tile), retries=self._spec.config.ray.retries
-                )
-            yield tile_table(row, made)
+        for index in pending:  # one by one, so that each fails, and warns, for itself
+            yield from _watched(
+                rows[index], "inference", partial(self._inferred, rows[index], table, index=index), spec=self._spec
+            )
+        self._note_end([rows[index] for index in pending])
+
+    def _is_first_try(self, rows: Sequence[TileRow]) -> bool:
+        """Whether no worker was lost with these tiles; where one was, they go one by one, to find the one that did it."""
+        if self._spec.board is None:
+            return True
+        return max(self._spec.board.begin("inference together", [row.tile_id for row in rows])) == 1
+
+    def _note_end(self, rows: Sequence[TileRow]) -> None:
+        if self._spec.board is not None:
+            self._spec.board.end("inference together", [row.tile_id for row in rows])
+
+    def _inferred(self, row: TileRow, table: pa.Table, *, index: int) -> pa.Table:
+        steps = [("inference", self._infer_one)]
+        return _travelling(
+            *take_steps(row, from_row(table, index=index), steps, handling=self._spec.handling), spec=self._spec
+        )
 
     def _infer_together(self, tiles: Sequence[xr.Dataset]) -> list[xr.Dataset] | None:
         """Probabilities of several tiles; None where there were warnings, which belong to one tile each."""
@@ -162,70 +234,3 @@ def _load_same_models(spec: RaySpec) -> Any:
             "started: copy the files, or keep them on storage that all nodes share"
         )
     return load_models(spec.config)
-
-
-def _judged(task: SceneTask, *, spec: RaySpec) -> TileRow | None:
-    verdict = judge_task(task, config=spec.config, features=spec.features, models=spec.model_hashes, force=spec.force)
-    return current_row(task, verdict, out=spec.config.out)
-
-
-def _through(row: TileRow, passed: Any, stages: Sequence[Stage], *, spec: RaySpec) -> tuple[TileRow, Any]:
-    """Take what is there through some stages, as far as it goes."""
-    with log_tile(row.tile_id):
-        for stage in stages:
-            row, passed = _passed(row, stage.name, partial(stage.make(), passed), retries=spec.config.ray.retries)
-            if passed is None:
-                break
-    return row, passed
-
-
-def _passed(row: TileRow, name: str, work: Callable[[], Any], *, retries: int) -> tuple[TileRow, Any]:
-    """Do one stage; the boundary at which everything that goes wrong becomes a row."""
-    with collected_warnings() as notes:
-        done = attempt(partial(retried, work, retries=retries), step=name, logger=_logger)
-    row = replace(_timed(row, name, done.seconds), warnings=tuple(dict.fromkeys((*row.warnings, *notes))))
-    if done.error is not None:
-        row = replace(row, status="failed", failed_stage=name, error=done.error)
-    return row, done.value
-
-
-def _timed(row: TileRow, name: str, seconds: float) -> TileRow:
-    return replace(row, seconds={**row.seconds, name: row.seconds.get(name, 0.0) + seconds})
-
-
-def retried(work: Callable[[], Any], *, retries: int, pause_seconds: float = 1.0) -> Any:
-    """Do a piece of work again where it failed for a reason that may pass.
-
-    Args:
-        work: What to do.
-        retries: How often it is tried again at most.
-        pause_seconds: Pause before the first repetition; each further one is twice as long.
-
-    Returns:
-        What the work returns.
-    """
-    for repetition in range(retries):
-        try:
-            return work()
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            _logger.warning("%s; trying again", error)
-        time.sleep(pause_seconds * 2**repetition)
-    return work()
-
-
-def is_transient(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came from, is one of the network or the file system that may pass.
-
-    Examples:
-        >>> is_transient(OSError(errno.ESTALE, "stale file handle")), is_transient(OSError(errno.ENOSPC, "disk full"))
-        (True, False)
-    """
-    while error is not None:
-        if isinstance(error, ConnectionError | TimeoutError):
-            return True
-        if isinstance(error, OSError) and error.errno in _TRANSIENT:
-            return True
-        error = error.__cause__
-    return False

@@ -20,21 +20,19 @@ class RayConfig:
     address: str | None = None
     """Address of the cluster; None: the one that ``RAY_ADDRESS`` names, else one is started on this machine for the run."""
     task_cpus: float | None = None
-    """CPUs of a task that loads and preprocesses a scene, or postprocesses and exports it; None: 1, or half of what is there."""
+    """CPUs of a task that loads and preprocesses a scene, or postprocesses and exports it; None: 1, without GPUs a half."""
     task_memory_gb: float | None = None
     """Memory that such a task needs, 10⁹ bytes; None: its CPUs' share of the memory of the smallest node with CPUs."""
     model_workers: int | None = None
-    """Processes that hold the models; None: as many as the GPUs allow, without GPUs half of the CPUs."""
+    """Processes that hold the models; None: as many as the GPUs allow, without GPUs one for each CPU."""
     model_cpus: float | None = None
-    """CPUs of such a process; None: 1, or half of what is there."""
+    """CPUs of such a process, for Ray's scheduling; None: 1, without GPUs a half, so that tasks run beside it."""
     model_gpus: float | None = None
     """GPUs of such a process, also a part of one; None: 1 where the cluster has GPUs and `device` is not ``"cpu"``, else 0."""
     tiles_per_call: int | None = None
     """Tiles whose patches share the batches of a network; None: 4 on a GPU, else 1."""
     in_flight_gb: float | None = None
     """Tiles on their way between stages, 10⁹ bytes in the whole cluster; None: half of its object stores."""
-    retries: int = 2
-    """How often a stage is tried again after an error that may pass: of the network or the file system, or a lost worker."""
 
     def __post_init__(self) -> None:
         for name in ("task_cpus", "task_memory_gb", "model_cpus", "in_flight_gb"):
@@ -47,8 +45,6 @@ class RayConfig:
                 raise ConfigError(f"ray.{name} must be at least 1, but got {value}")
         if self.model_gpus is not None and not 0 <= self.model_gpus < math.inf:
             raise ConfigError(f"ray.model_gpus must be a finite number of at least 0, but got {self.model_gpus}")
-        if self.retries < 0:
-            raise ConfigError(f"ray.retries must be at least 0, but got {self.retries}")
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ def derive_resources(config: RayConfig, *, device: str, nodes: Sequence[Mapping[
         >>> node = {"CPU": 8.0, "memory": 16e9, "object_store_memory": 8e9}
         >>> found = derive_resources(RayConfig(), device="auto", nodes=[node])
         >>> found.model_workers, found.model_gpus, found.task_memory_bytes, found.in_flight_bytes
-        (4, 0, 2000000000, 4000000000)
+        (8, 0, 1000000000, 4000000000)
     """
     working = [node for node in nodes if node.get("CPU", 0) > 0]
     cpus, gpus = (sum(node.get(name, 0) for node in nodes) for name in ("CPU", "GPU"))
@@ -117,7 +113,7 @@ def derive_resources(config: RayConfig, *, device: str, nodes: Sequence[Mapping[
         )
     on_gpu = device != "cpu" and gpus > 0 and config.model_gpus != 0
     model_gpus = 0 if not on_gpu else 1 if config.model_gpus is None else config.model_gpus
-    share = min(1.0, cpus / 2)
+    share = min(1.0 if on_gpu else 0.5, cpus / 2)  # without GPUs all compute everywhere, and the system shares the CPUs
     task_cpus = share if config.task_cpus is None else config.task_cpus
     model_cpus = share if config.model_cpus is None else config.model_cpus
     most = int(gpus / model_gpus) if on_gpu else int(cpus / 2 / model_cpus)

@@ -16,7 +16,7 @@ SOFTWARE: Mapping[str, str] = {"darts-nextgen": importlib.metadata.version("dart
 MEMBER_PRODUCTS = ("probabilities", "binarized", "prediction_segments")
 """Products that are written for each model too where the members are kept."""
 
-_PLACES = ("scene", "scenes", "models", "out", "dem", "tcvis", "device", "ray")
+_PLACES = ("scene", "scenes", "models", "out", "dem", "tcvis", "device", "retries", "ray")
 """Options that say where things are, and who does the work. What is there is compared by its content."""
 
 _OF_THE_TILE = ("sensor", "date", "tcvis_release")

@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 
 from darts_nextgen.pipeline.config import RunConfig, config_table, parse_config
-from darts_preprocessing.loading.finding import LIST_SUFFIX
+from darts_nextgen.pipeline.scene_lists import LIST_SUFFIXES, STANDARD_INPUT
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import atomic_path
 
@@ -109,8 +109,8 @@ def absolute_paths(table: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
 def _absolute(value: Any, folder: Path, *, is_pattern: bool) -> Any:
     if isinstance(value, list | tuple):
         return [_absolute(entry, folder, is_pattern=is_pattern) for entry in value]
-    if not isinstance(value, str) or value == "":
+    if not isinstance(value, str) or value == "" or (is_pattern and value == STANDARD_INPUT):
         return value
-    if is_pattern and not value.endswith(LIST_SUFFIX):
+    if is_pattern and not value.endswith(LIST_SUFFIXES):
         return os.path.join(glob.escape(str(folder)), value)  # noqa: PTH118 - a pattern is no path
     return str(folder / value)

@@ -25,7 +25,8 @@ from darts_nextgen.pipeline.tasks import SceneTask
 from darts_postprocessing import postprocess
 from darts_preprocessing.loading import load_scene
 from darts_utils.device import computed
-from darts_utils.errors import SceneError
+from darts_utils.errors import SceneError, TileContractError
+from darts_utils.grids import resolution_m
 from darts_utils.objects import find_objects
 
 STAGE_NAMES = ("load", "preprocess", "inference", "postprocess", "export")
@@ -53,6 +54,10 @@ class TileOutcome:
     """Number of thaw slumps that were found."""
     products: Mapping[str, str]
     """Key of each file in the STAC item → path."""
+    area_km2: float | None = None
+    """Area with data; None where the tile's coordinates are no metres."""
+    nbytes: int = 0
+    """Size of the files."""
 
 
 def load_models(config: RunConfig) -> Ensemble:
@@ -159,7 +164,28 @@ def export_outcome(tile: xr.Dataset, *, config: RunConfig, model_hashes: Mapping
         ),
         summary={"objects": objects},
     )
-    return TileOutcome(objects=objects, products={name: str(path) for name, path in written.items()})
+    return TileOutcome(
+        objects=objects,
+        products={name: str(path) for name, path in written.items()},
+        area_km2=valid_area_km2(tile),
+        nbytes=sum(path.stat().st_size for path in written.values()),
+    )
+
+
+def valid_area_km2(tile: xr.Dataset) -> float | None:
+    """Area of the pixels with data, as the tile's own projection has it; None where that is not in metres.
+
+    Examples:
+        >>> from darts_utils.testing import example_tile
+        >>> tile = example_tile(["valid_data_mask"], shape=(100, 100), resolution_m=10.0)
+        >>> valid_area_km2(tile.assign(valid_data_mask=tile["valid_data_mask"] | True))
+        1.0
+    """
+    try:
+        edge_m = resolution_m(tile)
+    except TileContractError:
+        return None
+    return int(computed(tile["valid_data_mask"].data).sum()) * edge_m**2 / 1e6
 
 
 def _members_of(tile: xr.Dataset, models: Collection[str]) -> list[str]:

@@ -1,14 +1,19 @@
 """Which scenes a run maps, and under which tile id."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from darts_export.naming import safe_name
 from darts_nextgen.pipeline.config import RunConfig
-from darts_preprocessing.loading.finding import plain_path, scenes_of, tile_id_of
+from darts_nextgen.pipeline.layout import ERRORS_FOLDER, RESULTS_FILE
+from darts_nextgen.pipeline.scene_lists import is_stream, listed_scenes, streamed_scenes
+from darts_preprocessing.loading.finding import plain_path, tile_id_of
 from darts_utils.errors import ConfigError, TileContractError
 from darts_utils.files import exists
+from darts_utils.logging import get_logger
+
+_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,16 +27,16 @@ class SceneTask:
 
 
 def scene_tasks(config: RunConfig) -> list[SceneTask]:
-    """Find the scenes of a run.
+    """Find the scenes of a run that are known before it starts.
 
     Args:
-        config: Its ``scene`` are taken as they are; its ``scenes`` are glob patterns, and ``.txt`` files with one path per
-            line (empty lines and lines that start with ``#`` do not count, relative paths start at the file's folder).
+        config: Its ``scene`` are taken as they are; its ``scenes`` are glob patterns, folders of scenes, and lists, see
+            `darts_nextgen.pipeline.scene_lists.listed_scenes`. Streams among them are left to `streamed_tasks`.
 
     Returns:
         One task per scene, each path once: first ``scene`` in their order, then ``scenes``, a pattern's matches by name. A
-        tile's id is the name of the scene's folder without ``.SAFE``, or of its file without the suffix. The folder of the
-        results, and files that are no rasters, are no scenes where a pattern matches them.
+        tile's id is what the list says, else the name of the scene's folder without ``.SAFE``, or of its file without the
+        suffix. The folder of the results, and files that are no rasters, are no scenes where a pattern matches them.
 
     Raises:
         ConfigError: A scene of ``scene`` or the list does not exist, nothing matches, two scenes have the same tile id, or
@@ -43,19 +48,54 @@ def scene_tasks(config: RunConfig) -> list[SceneTask]:
     for path in config.scene:
         if not exists(path):
             raise ConfigError(f"expected a scene at '{path}', but there is nothing that can be read: check the path")
-    listed = [path for entry in config.scenes for path in scenes_of(entry, out=config.out)]
-    paths = dict.fromkeys(plain_path(path) for path in (*config.scene, *listed))
-    tasks = [SceneTask(path, _tile_id(path)) for path in paths]
+    entries = [entry for entry in config.scenes if not is_stream(entry)]
+    found: dict[Path, str | None] = {plain_path(path): None for path in config.scene}
+    for entry in entries:
+        for path, name in listed_scenes(entry, out=config.out):
+            found.setdefault(plain_path(path), name)
+    tasks = [task_of(path, tile_id=name) for path, name in found.items()]
     _check_unique(tasks)
     return tasks
 
 
-def _tile_id(path: Path) -> str:
-    name = tile_id_of(path)
+def streamed_tasks(config: RunConfig) -> Iterator[SceneTask] | None:
+    """The scenes of a run that arrive while it goes on; None where there are no such lists.
+
+    Notes:
+        A line whose name cannot be a tile id is left out with a warning in the log.
+    """
+    entries = [entry for entry in config.scenes if is_stream(entry)]
+    return _arriving(entries) if entries else None
+
+
+def _arriving(entries: Iterable[str]) -> Iterator[SceneTask]:
+    for entry in entries:
+        for path in streamed_scenes(entry):
+            try:
+                yield task_of(plain_path(path))
+            except ConfigError as error:
+                _logger.warning("left out: %s", error)
+
+
+def task_of(path: Path, *, tile_id: str | None = None) -> SceneTask:
+    """Make the task of a scene.
+
+    Args:
+        path: Where the scene is, absolute.
+        tile_id: Name of its tile; None: by the name of the folder or file.
+
+    Raises:
+        ConfigError: The name cannot be a tile id.
+    """
     try:
-        return safe_name(name, what="the name of a scene")
+        name = safe_name(tile_id_of(path) if tile_id is None else tile_id, what="the name of a scene")
     except TileContractError as error:
         raise ConfigError(f"'{path!s}': {error}".encode(errors="backslashreplace").decode()) from error
+    if name in (RESULTS_FILE, ERRORS_FOLDER):
+        raise ConfigError(
+            f"'{path!s}': expected a scene of another name than {name!r}, which belongs to the run: rename it"
+        )
+    return SceneTask(path, name)
 
 
 def _check_unique(tasks: Iterable[SceneTask]) -> None:
