@@ -4,15 +4,22 @@
 `config`        `RunConfig`: every option of a run; its sections are the packages' own dataclasses
 `tables`        plain tables to dataclasses and back: unknown keys and wrong types are named
 `runfiles`      TOML files to configurations and back
+`scene_lists`   patterns, folders, tables and streams of scenes
 `tasks`         which scenes, and under which tile id
+`queueing`      scenes in the order in which they are taken up
 `requirements`  whether the run can make what its models and products need
 `stages`        the ordered stages of a run, built from its configuration
 `plan`          everything that can be found out, and refused, before the first tile
+`tile_steps`    steps done to one tile; what goes wrong becomes its row
+`transience`    errors that may pass
 `local`         runs the stages in this process, tile by tile
-`report`        what became of each tile, and its table
+`report`        what became of each tile, and its table, in the places that `layout` names
+`partitions`    the table while a run goes on
+`rates`         how fast a run goes
 `rows`          tiles as rows of Arrow tables, and back: the only place where xarray and Ray meet
 `resources`     what the stages of a Ray run may use
 `ray`           runs the stages on a Ray cluster; `ray_stream` chains its operators, `ray_workers` is what they do,
-                `ray_cluster` the connection
+                `ray_board` hands out the scenes, `ray_cluster` is the connection
+`admission`     how many scenes are on their way at once
 ==============  ===========================================================================================
 """
