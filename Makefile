@@ -5,10 +5,11 @@ UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 BIN := .venv/bin
 PACKAGES := darts_utils darts_train_utils darts_preprocessing darts_segmentation darts_ensemble darts_postprocessing darts_export darts_nextgen
+MODELS := darts-nextgen/src/darts_nextgen/demo/models
 MEMBERS := $(wildcard darts-*/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test test-all test-gpu lint format types contracts docs check lock dist bench bench-gpu difficulty demo-models demo-scores real-scene clean
+.PHONY: help install develop demo test test-all test-gpu lint format types contracts docs check lock dist bench bench-gpu difficulty demo-models demo-scores dataset-truth real-scene ray-scaling clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -66,17 +67,25 @@ bench-gpu: develop ## the benchmarks that need a CUDA device (installs CuPy)
 difficulty: develop ## how far thresholds and per-pixel classifiers get on the synthetic Arctic
 	$(BIN)/python scripts/demo_models/difficulty.py
 
-demo-models: install ## train the two models of the demo (see scripts/demo_models/README.md)
-	OMP_NUM_THREADS=1 $(BIN)/python scripts/demo_models/train.py
+demo-models: install ## train the demo's two models; they replace the old ones if better (see scripts/demo_models/README.md)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/demo_models/train.py --out demo-models-output
+	$(BIN)/python scripts/demo_models/evaluate.py --models demo-models-output/models --against $(MODELS) --replace
 
 demo-scores: install ## the scores of the demo's models on held-out synthetic scenes
 	$(BIN)/python scripts/demo_models/evaluate.py --write
 
-real-scene: install ## the optical model on a real Sentinel-2 scene, against experts (DARTS_DATA names the folder of real data)
+dataset-truth: install ## a synthetic archive of three years through the pipeline, its data set against the truth (see scripts/dataset_truth/README.md)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/dataset_truth/evaluate.py --json dataset-truth.json
+
+real-scene: install ## a real Sentinel-2 scene against experts: the optical model as it is, and trained on one half (DARTS_DATA: real data)
 	$(BIN)/python scripts/real_scene/evaluate.py
+	$(BIN)/python scripts/real_scene/cross_validate.py
+
+ray-scaling: develop ## a recorded run replayed on Ray clusters of fake GPUs, into docs/plots (see scripts/ray_scaling/README.md)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/ray_scaling/simulate.py --plot docs/plots/ray-scaling.svg
 
 clean: ## remove environments, caches and outputs
-	rm -rf .venv .tools dist site demo-output real-scene-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .tools dist site demo-output demo-models-output real-scene-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "DARTS needs Python 3.11 or newer, but $(PYTHON) is `$(PYTHON) -V`: run make PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -11,7 +11,7 @@ from benchmarks.report import machine_facts, write_rows
 FOLDER = Path(__file__).parent
 GPU_PREFIX = "gpu"
 """Benchmarks with such names need a CUDA device; they are left out unless asked for."""
-_TOOLS = {"__init__", "__main__", "harness", "memory", "report"}
+_TOOLS = {"__init__", "__main__", "harness", "memory", "ray_stages", "ray_store", "report"}
 
 
 def main() -> int:

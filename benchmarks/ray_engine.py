@@ -1,0 +1,168 @@
+"""The run on Ray: what the engine costs beside the work, and what it needs of the object store."""
+
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import segmentation_models_pytorch as smp
+import torch
+
+from benchmarks.harness import Row, Timer, as_seconds, benchmark
+from benchmarks.ray_stages import Worker, finish, loaded, passed, prepare
+from benchmarks.ray_store import StoreWatch, started_ray
+from darts_nextgen import RunConfig
+from darts_nextgen.demo.sample import MODELS
+from darts_nextgen.pipeline.ray import run_ray
+from darts_nextgen.pipeline.ray_cluster import node_resources
+from darts_nextgen.pipeline.ray_stream import Operators, stream_tables
+from darts_nextgen.pipeline.ray_workers import tile_rows, tile_table
+from darts_nextgen.pipeline.report import RunReport, TileRow
+from darts_nextgen.pipeline.resources import RayConfig, derive_resources
+from darts_utils.synthetic import ScenePaths, synthetic_scene, write_scene
+
+TILES = 8
+CPUS = 2
+
+
+def in_process() -> list[int]:
+    sums = []
+    for number in range(TILES):
+        tile = loaded(number)
+        for stage in ("preprocess", "inference", "postprocess", "export"):
+            tile = passed(tile, stage)
+        sums.append(int(tile.attrs["sum"]))
+    return sums
+
+
+def on_ray() -> list[int]:
+    resources = derive_resources(RayConfig(), device="cpu", nodes=node_resources())
+    tables = [tile_table(TileRow(str(number), Path("scene"))) for number in range(TILES)]
+    operators = Operators(prepare=prepare, worker=Worker, worker_arguments=(), finish=finish)
+    stream = stream_tables(tables, operators, resources=resources)
+    batches = stream.iter_batches(batch_size=None, batch_format="pyarrow")
+    found = {int(row.tile_id): row.objects for table in batches for row in tile_rows(table)}
+    return [int(found[number] or 0) for number in range(TILES)]
+
+
+@benchmark("ray-overhead")
+def overhead() -> Row:
+    with started_ray(cpus=CPUS, store_bytes=8_000_000_000):
+        if on_ray() != in_process():
+            raise ValueError("the sums differ")
+        timer = Timer(runs=3)
+        with StoreWatch() as store:
+            medians = timer.compare({"ray": on_ray, "process": in_process}, warm=False)
+    return Row(
+        f"five stages that read every byte and add a variable, {TILES} tiles of 640 MB, on Ray with {CPUS} CPUs",
+        "the same in one process",
+        as_seconds(medians["ray"]),
+        as_seconds(medians["process"]),
+        medians["ray"] / medians["process"],
+        2.5,
+        at_most=True,
+        note=f"sums equal; medians of 3; start of the model workers included; store's peak {store.peak_bytes / 1e9:.2f} GB, "
+        f"spilled {store.spilled_bytes / 1e9:.2f} GB",
+    )
+
+
+@benchmark("ray-demo")
+def demo_models() -> Row:
+    count, side_px = int(os.environ.get("RAY_DEMO_SCENES", "64")), 1024
+    with _folder() as folder:
+        around = write_scene(synthetic_scene(1, shape=(side_px + 40, side_px + 40)), folder / "around")
+        made = [
+            write_scene(synthetic_scene(500_000 + number, shape=(side_px, side_px)), folder / f"made{number}")
+            for number in range(min(count, 4))
+        ]
+        config = _config(folder, made, around, count=count, models=MODELS)
+        with started_ray(cpus=CPUS, store_bytes=3_000_000_000), StoreWatch() as store:
+            report, wall = _mapped(config)
+        kept = os.environ.get("RAY_DEMO_RESULTS")
+        if kept:
+            shutil.copy(report.table, kept)
+    ideal = sum(sum(row.seconds.values()) for row in report.rows) / CPUS
+    return Row(
+        f"the demo models over {count} scenes of {side_px}², on Ray with {CPUS} CPUs",
+        "ideal: seconds of all stages, as the results table has them, / 2",
+        as_seconds(wall),
+        as_seconds(ideal),
+        wall / ideal,
+        1.15,
+        at_most=True,
+        note=f"start of the model workers included; {count / wall:.2f} tiles/s; store's peak {store.peak_bytes / 1e6:.0f} MB, "
+        f"spilled {store.spilled_bytes / 1e6:.0f} MB",
+    )
+
+
+@benchmark("ray-store")
+def object_store() -> Row:
+    count, side_px, limit_bytes = int(os.environ.get("RAY_STORE_SCENES", "32")), 4096, 2_500_000_000
+    with _folder() as folder:
+        scene = synthetic_scene(2, shape=(side_px, side_px), slump_density_per_km2=2.0)
+        around = write_scene(scene, folder / "around")
+        config = _config(folder, [around], around, count=count, models=_cheap_model(folder / "cheap.pt"))
+        config = replace(config, ray=replace(config.ray, in_flight_gb=limit_bytes / 1e9))
+        with started_ray(cpus=CPUS, store_bytes=2 * limit_bytes), StoreWatch() as store:
+            report, wall = _mapped(config)
+    tile_bytes = side_px**2 * _PIXEL_BYTES
+    return Row(
+        f"peak of the object store over its limit + one tile ({tile_bytes / 1e6:.0f} MB), {count} scenes of {side_px}², a cheap "
+        "network",
+        f"ray.in_flight_gb = {limit_bytes / 1e9:g}",
+        f"{store.peak_bytes / 1e9:.2f} GB",
+        f"{(limit_bytes + tile_bytes) / 1e9:.2f} GB",
+        store.peak_bytes / (limit_bytes + tile_bytes) if store.spilled_bytes == 0 else float("inf"),
+        1.0,
+        at_most=True,
+        note=f"spilled {store.spilled_bytes} bytes; {len(report.done)} tiles in {wall:.0f} s; the store's own figures, "
+        f"{store.samples} samples",
+    )
+
+
+_PIXEL_BYTES = 4 * 2 + 2 * 1 + 3 * 4 + 3 * 1 + 2 * 1 + 4
+"""Bands, sensor masks, NDVI and terrain, trends, masks, probabilities."""
+
+
+def _config(folder: Path, made: list[ScenePaths], around: ScenePaths, *, count: int, models: Path) -> RunConfig:
+    """A run over so many scenes, copies of those that were made."""
+    for number in range(count):
+        name = f"202108{1 + number % 28:02d}_{number:06d}_00_{number:04x}"
+        shutil.copytree(made[number % len(made)].scene, folder / "scenes" / name, copy_function=os.link)
+    return RunConfig(
+        scenes=(str(folder / "scenes" / "*"),), models=(models,), dem=around.dem, tcvis=around.tcvis, device="cpu",
+        out=folder / "out",
+    )  # fmt: skip
+
+
+def _mapped(config: RunConfig) -> tuple[RunReport, float]:
+    started = time.perf_counter()
+    report = run_ray(config)
+    wall = time.perf_counter() - started
+    if report.exit_code != 0:
+        raise RuntimeError(f"{len(report.failed)} scenes failed, the first: {report.failed[0].error}")
+    return report, wall
+
+
+def _cheap_model(path: Path) -> Path:
+    """The demo's network with a thin decoder, one patch size up, that finds nothing."""
+    config = dict(torch.load(MODELS / "full.pt", weights_only=True)["config"])
+    config["model"] = {**config["model"], "decoder_channels": [8, 8, 8, 8, 8]}
+    config |= {"name": "cheap", "patch_size": 1024}
+    options = {name: value for name, value in config["model"].items() if name != "arch"}
+    network = smp.create_model(config["model"]["arch"], **options)
+    torch.nn.init.constant_(network.segmentation_head[0].bias, -50.0)
+    torch.save({"config": config, "statedict": network.state_dict()}, path)
+    return path
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield Path(name)

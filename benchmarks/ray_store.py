@@ -1,0 +1,56 @@
+"""A Ray cluster for a benchmark, and what its object store says of itself."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+import ray
+from ray._private.internal_api import get_memory_info_reply, get_state_from_address
+
+_EVERY_SECONDS = 0.05
+
+
+@contextmanager
+def started_ray(*, cpus: int, store_bytes: int) -> Iterator[None]:
+    """A cluster of one node; each process computes with one thread."""
+    ray.init(
+        address="local", num_cpus=cpus, num_gpus=0, object_store_memory=store_bytes, include_dashboard=False,
+        log_to_driver=False, runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+class StoreWatch:
+    """Asks the object stores of the cluster for their figures as long as it is entered."""
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        """Most bytes that were used at once."""
+        self.spilled_bytes = 0
+        """Bytes that were written to disk for want of room."""
+        self.samples = 0
+        """How often the stores were asked."""
+        self._finished = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._finished.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        state = get_state_from_address(ray.get_runtime_context().gcs_address)
+        while not self._finished.is_set():
+            found = get_memory_info_reply(state).store_stats
+            self.peak_bytes = max(self.peak_bytes, found.object_store_bytes_used)
+            self.spilled_bytes = max(self.spilled_bytes, found.spilled_bytes_total)
+            self.samples += 1
+            time.sleep(_EVERY_SECONDS)

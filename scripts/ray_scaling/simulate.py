@@ -1,0 +1,192 @@
+"""How the run on Ray scales: the stages of a recorded run are slept through on a simulated cluster of fake GPUs.
+
+The plan (`darts_nextgen.pipeline.resources.derive_resources`) and the operators (`darts_nextgen.pipeline.ray_stream`) are
+those of a real run. A tile has no pixels, and a stage sleeps as long as the recorded one took, divided by ``--speed``:
+the engine has to move that many more tiles each second than in reality, on the few cores of this machine.
+
+Linear is what the model workers would do if they never waited: their number divided by the mean seconds of an inference.
+The rate is taken between the moment when every worker has given back a call and the moment when no scene is left to be begun,
+so that neither the start of processes nor the last tiles count.
+
+Usage: ``python scripts/ray_scaling/simulate.py [--workers 4 16 64] [--speed 8] [--calls 12] [--plot FILE.svg]``
+"""
+
+import argparse
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from darts_nextgen.pipeline.ray_cluster import node_resources
+from darts_nextgen.pipeline.ray_stream import Operators, stream_tables
+from darts_nextgen.pipeline.ray_workers import tile_rows, tile_table
+from darts_nextgen.pipeline.report import TileRow
+from darts_nextgen.pipeline.resources import RayConfig, Resources, derive_resources
+
+FOLDER = Path(__file__).parent
+BEFORE, MODEL, AFTER = ("load", "preprocess"), ("inference",), ("postprocess", "export")
+
+Profile = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What a simulated cluster did."""
+
+    workers: int
+    """Model workers."""
+    tiles: int
+    """Tiles of the run."""
+    tiles_per_second: float
+    """In the time that counts."""
+    linear: float
+    """The same if no worker ever waited."""
+    wall_seconds: float
+    """The whole run, with the start of the processes."""
+
+    @property
+    def share(self) -> float:
+        """Part of what is linear."""
+        return self.tiles_per_second / self.linear
+
+
+def seconds_of(row: TileRow, profile: Profile, stages: tuple[str, ...], *, speed: float) -> float:
+    """What the stages take for a tile."""
+    recorded = profile[int(row.tile_id) % len(profile)]
+    return sum(recorded[stage] for stage in stages) / speed
+
+
+def slept(table: pa.Table, *, profile: Profile, stages: tuple[str, ...], speed: float) -> Iterator[pa.Table]:
+    """A task that takes its time."""
+    for row in tile_rows(table):
+        time.sleep(seconds_of(row, profile, stages, speed=speed))
+        yield tile_table(row)
+
+
+class SleepingWorker:
+    """A model worker that takes its time; a call gives its tiles back together."""
+
+    def __init__(self, profile: Profile, speed: float) -> None:
+        self._profile, self._speed = profile, speed
+
+    def __call__(self, table: pa.Table) -> Iterator[pa.Table]:
+        """Sleep for all tiles of the call, and note who did and when."""
+        rows = tile_rows(table)
+        time.sleep(sum(seconds_of(row, self._profile, MODEL, speed=self._speed) for row in rows))
+        for row in rows:
+            yield tile_table(replace(row, products={"worker": str(os.getpid()), "time": str(time.time())}))
+
+
+def simulate(workers: int, profile: Profile, *, speed: float, calls: int) -> Rate:
+    """Replay the profile on a cluster with so many fake GPUs.
+
+    Args:
+        workers: GPUs, and thus model workers of the derived plan.
+        profile: Recorded seconds of each tile.
+        speed: How much faster than recorded.
+        calls: Calls of each worker in the mean.
+    """
+    before_after = sum(sum(tile[stage] for stage in BEFORE + AFTER) for tile in profile)
+    inference = sum(tile["inference"] for tile in profile)
+    tasks = math.ceil(1.5 * workers * before_after / inference) + 1  # half as many more CPUs as would be busy
+    ray.init(
+        address="local", num_cpus=workers + tasks, num_gpus=workers, object_store_memory=500_000_000,
+        include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},
+    )  # fmt: skip
+    try:
+        resources = derive_resources(RayConfig(), device="auto", nodes=node_resources())
+        if resources.model_workers != workers:
+            raise RuntimeError(f"expected a plan with {workers} model workers, but got {resources}")
+        tiles = workers * resources.tiles_per_call * calls
+        started = time.time()
+        rows = _run(tiles, profile, resources, speed=speed)
+        wall = time.time() - started
+    finally:
+        ray.shutdown()
+    if sorted(int(row.tile_id) for row in rows) != list(range(tiles)):
+        raise RuntimeError(f"expected {tiles} tiles, each once, but got {len(rows)}")
+    linear = workers / (inference / len(profile) / speed)
+    return Rate(workers, tiles, _steady_rate(rows, resources), linear, wall)
+
+
+def _run(tiles: int, profile: Profile, resources: Resources, *, speed: float) -> list[TileRow]:
+    operators = Operators(
+        prepare=partial(slept, profile=profile, stages=BEFORE, speed=speed),
+        worker=SleepingWorker,
+        worker_arguments=(profile, speed),
+        finish=partial(slept, profile=profile, stages=AFTER, speed=speed),
+    )
+    tables = [tile_table(TileRow(str(number), Path("scene"))) for number in range(tiles)]
+    stream = stream_tables(tables, operators, resources=resources)
+    return [row for table in stream.iter_batches(batch_size=None, batch_format="pyarrow") for row in tile_rows(table)]
+
+
+def _steady_rate(rows: list[TileRow], resources: Resources) -> float:
+    """Tiles per second that the workers gave back while all of them were there and there was enough to do."""
+    ended: dict[str, list[float]] = {}
+    for row in rows:
+        ended.setdefault(row.products["worker"], []).append(float(row.products["time"]))
+    if len(ended) != resources.model_workers:
+        raise RuntimeError(f"expected {resources.model_workers} workers, but {len(ended)} had tiles: raise --calls")
+    first = max(min(times) for times in ended.values())
+    last = min(max(times) for times in ended.values())
+    counted = sum(first < moment <= last for times in ended.values() for moment in times)
+    if last <= first:
+        raise RuntimeError("the last worker had not begun when the first had ended: raise --calls")
+    return counted / (last - first)
+
+
+def draw(rates: list[Rate], path: Path, *, where: str, speed: float) -> None:
+    """Tiles per second over model workers, beside what would be linear."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams.update({"svg.hashsalt": "darts", "svg.fonttype": "none", "font.size": 9})
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
+    workers = [rate.workers for rate in rates]
+    axes.loglog(workers, [rate.linear for rate in rates], color="0.6", linestyle="--", label="linear")
+    axes.loglog(workers, [rate.tiles_per_second for rate in rates], color="C0", marker="o", label="simulated")
+    for rate in rates:
+        axes.annotate(f"{rate.share:.0%}", (rate.workers, rate.tiles_per_second), (6, -12), textcoords="offset points")
+    axes.set(xlabel="model workers (fake GPUs)", ylabel="tiles / s", title=f"{where}, {speed:g} times as fast")
+    axes.set_xticks(workers, [str(number) for number in workers], minor=False)
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 16, 64])
+    parser.add_argument("--speed", type=float, default=8.0)
+    parser.add_argument("--calls", type=int, default=12, help="calls of each worker in the mean")
+    parser.add_argument("--profile", type=Path, default=FOLDER / "profile.json")
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args()
+    recorded: dict[str, Any] = json.loads(options.profile.read_text())
+    rates = []
+    for workers in options.workers:
+        rate = simulate(workers, recorded["seconds"], speed=options.speed, calls=options.calls)
+        rates.append(rate)
+        print(
+            f"{workers:>3} workers: {rate.tiles_per_second:.2f} tiles/s, {rate.share:.1%} of linear; {rate.tiles} tiles in "
+            f"{rate.wall_seconds:.0f} s",
+            flush=True,
+        )
+    if options.plot is not None:
+        draw(rates, options.plot, where=recorded["where"], speed=options.speed)
+
+
+if __name__ == "__main__":
+    main()
