@@ -327,7 +327,7 @@ def test_the_commands(data, tmp_path):
     model = tmp_path / "run" / "small.pt"
     assert f"{model}: best of epoch 1" in result.output
     assert "test: 4 patches, iou 0." in result.output
-    assert darts("train", "resume", tmp_path / "run").output == result.output
+    assert darts("train", "resume", tmp_path / "run").stdout == result.stdout
     result = darts(
         "train", "evaluate", model, data, "--device", "cpu", "--out", tmp_path / "scores", "--threshold", 0.4
     )
