@@ -11,11 +11,13 @@ def test_public_names() -> None:
     assert darts_export.dataset.__all__ == [
         "Archive",
         "DatasetConfig",
+        "Tracks",
         "Unused",
         "coverage_cells",
         "merge_years",
         "observe",
         "read_archive",
+        "track",
     ]
 
 

@@ -306,7 +306,7 @@ def disjoint(places: list[tuple[int, tuple[int, int, int, int]]]) -> Rows:
     return rows
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(places=PLACES, earlier=PLACES, seed=st.integers(0, 99))
 def test_neither_the_order_of_rows_nor_closed_parts_matter(places: list[Any], earlier: list[Any], seed: int) -> None:
     rows, previous = level2(disjoint(places)), track(level2(disjoint(earlier)))
@@ -341,7 +341,7 @@ def test_neither_the_order_of_rows_nor_closed_parts_matter(places: list[Any], ea
     assert sorted(itertools.chain(*(told(each) for each in found))) == sorted(told(expected))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(places=PLACES, more=PLACES)
 def test_what_always_holds(places: list[Any], more: list[Any]) -> None:
     rows = level2(disjoint(places))
