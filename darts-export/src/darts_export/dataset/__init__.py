@@ -14,6 +14,12 @@ the size of partitions, or the number of workers.
 `watching`           which images looked at an object
 `median_footprints`  where most of them see it
 `tracking`           Level 3: the same slump over the years
+`links`              which outlines of different years are of the same ground
+`inheritance`        who bears the name of a slump of the last edition
+`slump_ids`          names of new slumps
+`growth`             growth rates and their uncertainty
+`events`             splits, mergers and names that are given up
+`slump_tables`       the tables of Level 3
 `cells`              trusted area and number of images per cell and year
 `building`           all levels, partition by partition
 `ingesting`          tiles gathered in batches on disk
