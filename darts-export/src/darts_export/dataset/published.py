@@ -14,7 +14,7 @@ from darts_export.dataset.publishing import names
 from darts_export.dataset.publishing.checksums import parse_checksums
 from darts_export.dataset.publishing.columns import Table
 from darts_export.dataset.publishing.geopackages import layers_of
-from darts_export.dataset.publishing.geoparquet import read_rows
+from darts_export.dataset.publishing.geoparquet import bbox_column, read_rows
 from darts_export.dataset.publishing.record import RECORD_FILE, PublishedFile, Record, read_record
 from darts_export.dataset.publishing.tables import TABLES
 from darts_export.fingerprints import sha256_of
@@ -42,7 +42,7 @@ def read_published(folder: Path, table: str, *, crs: str) -> geopandas.GeoDataFr
         crs: ``"EPSG:3413"`` or ``"EPSG:4326"``.
 
     Returns:
-        The table, without the ``bbox`` column.
+        The table, without the columns of boxes.
 
     Raises:
         OutputError: It cannot be read.
@@ -164,7 +164,8 @@ def _table_problems(folder: Path, name: str, rows: int) -> Iterator[str]:
 
 
 def _row_problems(path: Path, table: Table, rows: int) -> Iterator[str]:
-    columns = [(each.name, each.type) for each in pq.read_schema(path) if each.name != "bbox"]
+    boxes = {bbox_column(name) for name in table.geometries}
+    columns = [(each.name, each.type) for each in pq.read_schema(path) if each.name not in boxes]
     expected = [(column.name, column.arrow_type) for column in table.columns]
     if columns != expected:
         yield f"columns are {columns} instead of {expected}"

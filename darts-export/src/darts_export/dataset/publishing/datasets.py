@@ -24,15 +24,12 @@ from darts_export.fingerprints import sha256_of
 from darts_export.manifest import MANIFEST_FILE
 from darts_utils.errors import OutputError
 from darts_utils.files import sole_writer
-from darts_utils.logging import get_logger
 
 WORK = ".darts-work"
 """Folder within a data set that is being built: everything that is not complete; it goes when the build is done."""
 
 _WITHOUT_EFFECT = ("partition_objects", "workers")
 """Options on which no result depends."""
-
-_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,9 +80,9 @@ def build_dataset(
     about = publication if publication is not None else Publication()
     text = licence_text(about)
     _check_folder(out)
+    origin = _origin(paths, options, about, text)
     with sole_writer(out):
-        origin = _origin(paths, options, about, text)
-        standing = _standing(out)
+        standing = read_record(out)
         if not force and standing is not None and standing.origin == origin and _is_whole(standing, out):
             shutil.rmtree(out / WORK, ignore_errors=True)
             return Outcome(standing, (), is_new=False)
@@ -114,10 +111,6 @@ def _check_folder(out: Path) -> None:
         read_record(out)
     except OutputError as error:
         raise OutputError(f"{error}; choose another folder, or remove that one") from error
-
-
-def _standing(out: Path) -> Record | None:
-    return read_record(out)
 
 
 def _is_whole(record: Record, out: Path) -> bool:

@@ -22,7 +22,7 @@ _BBOX = pa.struct([(side, pa.float64()) for side in _SIDES])
 
 
 def write_rows(batches: Iterable[Batch], path: Path, *, table: Table, crs: str) -> int:
-    """Write a table as GeoParquet 1.1 with a ``bbox`` column that readers can filter by.
+    """Write a table as GeoParquet 1.1 with a ``bbox`` column for each geometry, which readers can filter by.
 
     Args:
         batches: The rows; each batch becomes a row group.
@@ -39,24 +39,33 @@ def write_rows(batches: Iterable[Batch], path: Path, *, table: Table, crs: str) 
     References:
         GeoParquet 1.1.0, https://geoparquet.org/releases/v1.1.0/
     """
-    extent = np.array([np.inf, np.inf, -np.inf, -np.inf])
+    extents = {name: np.array([np.inf, np.inf, -np.inf, -np.inf]) for name in table.geometries}
     kinds: dict[str, set[str]] = {name: set() for name in table.geometries}
     rows = 0
-    schema = table.schema.append(pa.field("bbox", _BBOX))
+    schema = _schema(table)
     # Without the schema of Arrow, the metadata that are known at last are where every reader looks for them.
     with pq.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:
         for batch in batches:
-            bounds = shapely.bounds(batch.geometries["geometry"])
-            if len(bounds) and not np.isnan(bounds).all():
-                extent[:2] = np.fmin(extent[:2], np.nanmin(bounds[:, :2], axis=0))
-                extent[2:] = np.fmax(extent[2:], np.nanmax(bounds[:, 2:], axis=0))
-            for name, found in kinds.items():
-                found |= {_KINDS[each] for each in np.unique(shapely.get_type_id(batch.geometries[name])).tolist()}
+            bounds = {name: shapely.bounds(outlines) for name, outlines in batch.geometries.items()}
+            for name, extent in extents.items():
+                extent[:2] = np.fmin.reduce(np.vstack([extent[:2], bounds[name][:, :2]]))
+                extent[2:] = np.fmax.reduce(np.vstack([extent[2:], bounds[name][:, 2:]]))
+                found = np.unique(shapely.get_type_id(batch.geometries[name])).tolist()
+                kinds[name] |= {_KINDS[each] for each in found}
             rows += batch.values.num_rows
-            writer.write_table(_arrow(batch, table, bounds), row_group_size=max(1, batch.values.num_rows))
-        box = extent.tolist() if np.isfinite(extent).all() else None
-        writer.add_key_value_metadata({"geo": json.dumps(_geo(table, kinds, box, crs))})
+            writer.write_table(_arrow(batch, schema, bounds), row_group_size=max(1, batch.values.num_rows))
+        writer.add_key_value_metadata({"geo": json.dumps(_geo(kinds, extents, crs))})
     return rows
+
+
+def bbox_column(geometry: str) -> str:
+    """Name of the column with the boxes of a column of geometries.
+
+    Examples:
+        >>> bbox_column("geometry"), bbox_column("median_footprint")
+        ('bbox', 'median_footprint_bbox')
+    """
+    return "bbox" if geometry == "geometry" else f"{geometry}_bbox"
 
 
 def read_rows(path: Path, *, table: Table) -> Iterator[Batch]:
@@ -78,15 +87,20 @@ def read_rows(path: Path, *, table: Table) -> Iterator[Batch]:
 _KINDS = {shapely.GeometryType.POLYGON: "Polygon", shapely.GeometryType.MULTIPOLYGON: "MultiPolygon"}
 
 
-def _arrow(batch: Batch, table: Table, bounds: NDArray[np.float64]) -> pa.Table:
+def _schema(table: Table) -> pa.Schema:
+    return pa.schema([*table.schema, *(pa.field(bbox_column(name), _BBOX) for name in table.geometries)])
+
+
+def _arrow(batch: Batch, schema: pa.Schema, bounds: Mapping[str, NDArray[np.float64]]) -> pa.Table:
     columns = {name: pa.array(shapely.to_wkb(outlines), pa.binary()) for name, outlines in batch.geometries.items()}
     columns |= {name: batch.values[name] for name in batch.values.column_names}
-    missing = np.isnan(bounds).any(axis=1)
+    columns |= {bbox_column(name): _boxes(each) for name, each in bounds.items()}
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _boxes(bounds: NDArray[np.float64]) -> pa.StructArray:
     sides = [pa.array(side, pa.float64()) for side in bounds.T]
-    columns["bbox"] = pa.StructArray.from_arrays(sides, fields=list(_BBOX), mask=pa.array(missing))
-    return pa.table(
-        [columns[name] for name in (*table.schema.names, "bbox")], schema=table.schema.append(pa.field("bbox", _BBOX))
-    )
+    return pa.StructArray.from_arrays(sides, fields=list(_BBOX), mask=pa.array(np.isnan(bounds).any(axis=1)))
 
 
 @cache
@@ -94,18 +108,16 @@ def _projjson(crs: str) -> dict[str, Any]:
     return dict(pyproj.CRS.from_user_input(crs).to_json_dict())
 
 
-def _geo(table: Table, kinds: Mapping[str, set[str]], box: list[float] | None, crs: str) -> dict[str, Any]:
-    columns: dict[str, dict[str, Any]] = {
+def _geo(kinds: Mapping[str, set[str]], extents: Mapping[str, NDArray[np.float64]], crs: str) -> dict[str, Any]:
+    columns = {
         name: {
             "encoding": "WKB",
-            "geometry_types": sorted(kinds[name]),
+            "geometry_types": sorted(found),
             "crs": _projjson(crs),
             "orientation": "counterclockwise",
+            "covering": {"bbox": {side: [bbox_column(name), side] for side in _SIDES}},
+            **({"bbox": extents[name].tolist()} if np.isfinite(extents[name]).all() else {}),
         }
-        for name in table.geometries
+        for name, found in kinds.items()
     }
-    main = columns["geometry"]
-    main["covering"] = {"bbox": {side: ["bbox", side] for side in _SIDES}}
-    if box is not None:
-        main["bbox"] = box
     return {"version": "1.1.0", "primary_column": "geometry", "columns": columns}
