@@ -11,8 +11,13 @@ def test_public_names() -> None:
     assert darts_export.dataset.__all__ == [
         "Archive",
         "DatasetConfig",
+        "Level",
+        "Levels",
+        "Part",
         "Tracks",
         "Unused",
+        "UsedTile",
+        "build_levels",
         "coverage_cells",
         "merge_years",
         "observe",
