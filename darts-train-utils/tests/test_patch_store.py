@@ -10,8 +10,8 @@ import pytest
 import zarr
 
 from darts_train_utils import shards
-from darts_train_utils.patch_store import PatchStore, has_scene, scene_fingerprint, write_scene
-from darts_utils.errors import TrainingDataError
+from darts_train_utils.patch_store import PatchStore, has_scene, remove_scene, scene_fingerprint, write_scene
+from darts_utils.errors import OutputError, TrainingDataError
 
 
 def a_scene(name="one", count=3, size=8, **changes):
@@ -129,6 +129,17 @@ def test_of_two_writers_of_a_scene_one_is_there_whole(tmp_path):
     assert (values["red"] % 2 == labels).all()
     assert np.unique(values["red"]).size == 1
     assert [path.name for path in (tmp_path / "scenes").iterdir()] == ["one"]
+
+
+def test_a_scene_that_is_removed_leaves_nothing(tmp_path):
+    write_scene(tmp_path, **a_scene("one"))
+    remove_scene(tmp_path, "one")
+    assert list((tmp_path / "scenes").iterdir()) == []
+    remove_scene(tmp_path, "one")
+    (tmp_path / "scenes").rmdir()
+    (tmp_path / "scenes").touch()
+    with pytest.raises(OutputError, match="cannot remove .*one"):
+        remove_scene(tmp_path, "one")
 
 
 def test_a_disk_that_is_full_is_named(tmp_path):

@@ -11,7 +11,7 @@ from darts_utils.errors import OutputError, SceneError, SceneNotFoundError, Tile
 from darts_utils.grids import geobox_of
 from darts_utils.testing import example_tile
 from darts_utils.testing.strategies import tiles
-from darts_utils.tile_io import read_tile, write_tile
+from darts_utils.tile_io import read_header, read_tile, tile_checksum, write_tile
 from darts_utils.variables import VARIABLES
 
 
@@ -172,3 +172,20 @@ def test_names_that_a_file_cannot_hold_are_refused(tmp_path):
 def test_a_tile_without_variables_keeps_its_grid(tmp_path):
     tile = example_tile([], shape=(4, 5))
     assert read_tile(write_tile(tile, tmp_path / "tile.nc")).identical(tile)
+
+
+def test_the_header_says_what_the_tile_is(tmp_path):
+    tile = example_tile(["red"], shape=(4, 5)).assign_attrs(names=("a", "b"))
+    header = read_header(write_tile(tile, tmp_path / "tile.nc"))
+    assert (header.grid, header.attrs, header.checksum) == (geobox_of(tile), tile.attrs, tile_checksum(tile))
+
+
+def test_the_header_of_what_is_no_tile_file_is_refused(tmp_path):
+    with pytest.raises(SceneNotFoundError, match="there is none"):
+        read_header(tmp_path / "gone.nc")
+    (tmp_path / "no.nc").write_bytes(b"nothing")
+    with pytest.raises(SceneError, match="damaged or no NetCDF-4 tile"):
+        read_header(tmp_path / "no.nc")
+    example_tile(["red"], shape=(4, 5)).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    with pytest.raises(SceneError, match="darts_checksum"):
+        read_header(tmp_path / "other.nc")

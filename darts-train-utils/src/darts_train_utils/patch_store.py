@@ -26,8 +26,8 @@ from darts_train_utils.config import IGNORE_LABEL
 from darts_train_utils.shards import PatchStack, ShardedArray, create_array, shard_slices
 from darts_train_utils.splits import Patches
 from darts_utils.dates import UNKNOWN_DATE
-from darts_utils.errors import TrainingDataError
-from darts_utils.files import atomic_folder
+from darts_utils.errors import OutputError, TrainingDataError
+from darts_utils.files import atomic_folder, remove_folder
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LABELS = "labels"
@@ -62,6 +62,23 @@ def scene_fingerprint(folder: str | os.PathLike[str], scene: str) -> str | None:
         return str(_facts_of(pq.read_schema(scene_table(folder, scene)))["fingerprint"])
     except (OSError, ValueError, LookupError):  # Arrow's errors are of these kinds
         return None
+
+
+def remove_scene(folder: str | os.PathLike[str], scene: str) -> None:
+    """Remove a scene from a store, all at once; it may be absent.
+
+    Args:
+        folder: Of the store.
+        scene: Name of the scene.
+
+    Raises:
+        OutputError: It cannot be removed.
+    """
+    path = scene_table(folder, scene).parent
+    try:
+        remove_folder(path)
+    except OSError as error:
+        raise OutputError(f"cannot remove '{path}' ({error}): check the permissions") from error
 
 
 def write_scene(

@@ -135,6 +135,23 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         _remove(final.parent.glob(f"{glob.escape(temporary.name)}*"))
 
 
+def remove_folder(path: str | os.PathLike[str]) -> None:
+    """Remove a folder with all that is in it; its name is gone first, so that no half of it is ever taken for the whole.
+
+    Args:
+        path: The folder; it may be absent.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
+    final = Path(path)
+    temporary = final.with_name(_temporary_name(final))
+    with contextlib.suppress(FileNotFoundError):
+        final.rename(temporary)
+        sync_folder(final.parent)
+        _remove(iter([temporary]))
+
+
 def _take_place(temporary: Path, final: Path) -> None:
     """Rename a folder to a name that another one may have, or get meanwhile; that one is to be removed then."""
     for attempt in itertools.count():

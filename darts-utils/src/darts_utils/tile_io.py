@@ -3,16 +3,20 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from odc.geo.geobox import GeoBox
 
 from darts_utils.attributes import pack_attributes, unpack_attributes
 from darts_utils.device import move_tile
 from darts_utils.encoding import netcdf_encoding
 from darts_utils.errors import SceneError, SceneNotFoundError, TileContractError
 from darts_utils.files import atomic_path
+from darts_utils.grids import geobox_of
 from darts_utils.tiles import check_tile
 
 _CHECKSUM = "darts_checksum"
@@ -55,7 +59,7 @@ def write_tile(tile: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     _check_storable(tile)
     tile = move_tile(tile, device="cpu")
     stored = _with_packed_attrs(tile)
-    stored.attrs[_CHECKSUM] = _checksum(tile)
+    stored.attrs[_CHECKSUM] = tile_checksum(tile)
     for name in stored.variables:
         stored[name].encoding = {}  # what a former file used must not decide about this one
     with atomic_path(path) as temporary:
@@ -97,13 +101,52 @@ def read_tile(path: str | os.PathLike[str]) -> xr.Dataset:
         ) from error
     noted = tile.attrs.pop(_CHECKSUM, None)
     check_tile(tile)
-    if noted != _checksum(tile):
+    if noted != tile_checksum(tile):
         found = "has another" if noted is not None else "has none"
         raise SceneError(
             f"cannot trust tile '{path}': expected the checksum that write_tile notes, but it {found}: the file is damaged, or "
             "something else wrote it; write it anew"
         )
     return tile
+
+
+@dataclass(frozen=True)
+class TileHeader:
+    """What a tile file says about itself without its pixels."""
+
+    grid: GeoBox
+    """Of the tile."""
+    attrs: Mapping[str, object]
+    """Of the tile."""
+    checksum: str
+    """What `tile_checksum` said when it was written."""
+
+
+def read_header(path: str | os.PathLike[str]) -> TileHeader:
+    """Read what a tile file says about itself; its pixels are neither read nor checked.
+
+    Args:
+        path: File name.
+
+    Raises:
+        SceneNotFoundError: There is no such file.
+        SceneError: The file is damaged, not NetCDF, or not written by `write_tile`.
+        TileContractError: The file holds something else than a tile.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SceneNotFoundError(f"expected a tile file at '{path}', but there is none: check the path")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False, decode_coords="all") as opened:
+            attrs = unpack_attributes(opened.attrs)
+            return TileHeader(geobox_of(opened), attrs, str(attrs.pop(_CHECKSUM)))
+    except TileContractError:
+        raise
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())
+        raise SceneError(
+            f"cannot read tile '{path}' ({reason}): the file is damaged or no NetCDF-4 tile; write it anew"
+        ) from error
 
 
 def _check_storable(tile: xr.Dataset) -> None:
@@ -121,7 +164,8 @@ def _check_storable(tile: xr.Dataset) -> None:
         raise TileContractError(f"attribute {_CHECKSUM!r} of a tile is kept for its file: remove it")
 
 
-def _checksum(tile: xr.Dataset) -> str:
+def tile_checksum(tile: xr.Dataset) -> str:
+    """SHA-256 over all values, coordinates and attributes of a tile, as its file notes it."""
     digest = hashlib.sha256()
     digest.update(_line(tile.attrs, owner="the tile"))
     for name in sorted(map(str, tile.variables)):
