@@ -1,0 +1,226 @@
+"""Scenes and label polygons to patches for a training: loading and preprocessing are those of a run."""
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import xarray as xr
+
+from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths
+from darts_nextgen.pipeline.preparation import preprocess_tile
+from darts_nextgen.pipeline.resuming import SOFTWARE
+from darts_nextgen.pipeline.stages import load_task
+from darts_nextgen.pipeline.tables import parse_table, plain_table
+from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
+from darts_preprocessing import PreprocessingConfig
+from darts_preprocessing.loading.releases import ReleaseRule
+from darts_segmentation.training.preparation import PreparationReport, prepare_training_data
+from darts_segmentation.training.preparation_config import PreparationConfig
+from darts_utils.errors import ConfigError, DartsError
+from darts_utils.faults import attempt, collected_warnings
+from darts_utils.files import exists, remove_leftovers, sole_writer
+from darts_utils.logging import get_logger, log_tile
+from darts_utils.tile_io import read_header, write_tile
+from darts_utils.variables import TCVIS_BANDS
+
+_logger = get_logger(__name__)
+
+TILES_FOLDER = "tiles"
+"""Folder of the preprocessed tiles in that of the store."""
+
+_MADE_FROM = "made_from"
+"""Attribute of a preprocessed tile: digest of its files and options."""
+
+_OF_PATCHES = ("labels", "out", "scene", "scenes", "regions", "patches", "dem", "tcvis")
+"""Options that do not decide what is in a preprocessed tile; elevation and trends count by their content."""
+
+
+@dataclass(frozen=True)
+class TrainingScenesConfig:
+    """Everything that decides what ``darts train prepare`` does; each field is a key of its TOML file.
+
+    Raises:
+        ConfigError: There is no scene, or an option makes no sense.
+    """
+
+    labels: Path
+    """Label polygons, in any format of GeoPandas and any CRS."""
+    out: Path
+    """Folder of the store of patches; the preprocessed tiles are kept in its folder ``tiles``."""
+    scene: tuple[Path, ...] = ()
+    """Scene folders and GeoTIFFs, one by one."""
+    scenes: tuple[str, ...] = ()
+    """Many scenes, as for ``darts run``."""
+    regions: Path | None = None
+    """Polygons of regions with the column ``patches.region_column``, or a ``.toml`` file with a line ``tile id = region`` each."""
+    bands: Mapping[str, int] = field(default_factory=dict)
+    """Which band of a GeoTIFF is what, from 1."""
+    reflectance_scale: float | None = None
+    """Reflectance of one count of a GeoTIFF; None: as the file declares, else 0.0001."""
+    reflectance_offset: float | None = None
+    """Reflectance of the count 0 of a GeoTIFF; None: as the file declares, else 0."""
+    sentinel2_offset_dn: int | None = None
+    """Count of reflectance 0 in Sentinel-2 folders, whose files do not say it."""
+    sensor: str | None = None
+    """Sensor of scenes that do not say it."""
+    date: str | None = None
+    """Date ``YYYY-MM-DD`` of scenes that do not say it."""
+    dem: Path | None = None
+    """Elevation model: ArcticDEM raster, or folder of its tiles."""
+    tcvis: Path | None = None
+    """Tasseled-cap trends: TCVIS raster, or folder of rasters."""
+    tcvis_release: str | None = None
+    """Release of the trends that their file does not say."""
+    tcvis_rule: ReleaseRule | None = None
+    """How the date of a scene chooses among several releases; the model must be run with the same."""
+    features: tuple[str, ...] = ()
+    """Features to make; empty: ``ndvi``, and what elevation and trends usually give."""
+    preprocessing: PreprocessingConfig = field(default_factory=PreprocessingConfig)
+    """Options of `darts_preprocessing.preprocess`."""
+    patches: PreparationConfig = field(default_factory=PreparationConfig)
+    """Options of `darts_segmentation.training.preparation.prepare_training_data`."""
+
+    def __post_init__(self) -> None:
+        self.as_run()  # looks at the options that both have
+
+    def as_run(self) -> RunConfig:
+        """The half of a run that loads and preprocesses; its models are never looked at."""
+        shared = ("out", "scene", "scenes", "bands", "reflectance_scale", "reflectance_offset", "sentinel2_offset_dn")
+        more = ("sensor", "date", "dem", "tcvis", "tcvis_release", "tcvis_rule", "preprocessing")
+        return RunConfig(models=(Path(os.devnull),), **{name: getattr(self, name) for name in (*shared, *more)})
+
+    def wanted_features(self) -> tuple[str, ...]:
+        """The features that preprocessing makes."""
+        if self.features:
+            return self.features
+        of_dem = ("relative_elevation", "slope") if self.dem is not None else ()
+        return ("ndvi", *of_dem, *(TCVIS_BANDS if self.tcvis is not None else ()))
+
+
+@dataclass(frozen=True)
+class TrainingScenesReport:
+    """What became of the scenes."""
+
+    patches: PreparationReport | None
+    """Of the scenes that were preprocessed; None where there is none."""
+    failed: Mapping[str, str]
+    """Tile id → what is wrong, of the scenes that could not be preprocessed or cut into patches."""
+
+    @property
+    def exit_code(self) -> int:
+        """0: all scenes are in the store; 1: some are not."""
+        return 1 if self.failed else 0
+
+
+def parse_training_scenes(table: Mapping[str, object]) -> TrainingScenesConfig:
+    """Build a configuration from a table, as a TOML file or the command line gives it.
+
+    Raises:
+        ConfigError: Names the unknown key and the nearest valid one, or the key whose value is wrong.
+
+    Examples:
+        >>> parse_training_scenes({"labels": "a.gpkg", "out": "o", "scene": "s", "patches": {"patch_pix": 64}})
+        Traceback (most recent call last):
+        darts_utils.errors.ConfigError: unknown key 'patch_pix' in [patches]: did you mean 'patch_px'?
+    """
+    return parse_table(TrainingScenesConfig, table)
+
+
+def prepare_scenes(
+    config: TrainingScenesConfig, *, progress: Callable[[int, int], None] | None = None
+) -> TrainingScenesReport:
+    """Load and preprocess scenes, and turn them with their labels into patches.
+
+    Args:
+        config: What to do.
+        progress: Told how many scenes have been preprocessed, of how many.
+
+    Returns:
+        What became of each scene; one that fails does not stop the others. What is current in ``out`` is left as it is.
+
+    Raises:
+        ConfigError: A path is wrong, or two scenes have one tile id; nothing has been written.
+        TrainingDataError: The labels do not fit, see `prepare_training_data`.
+        OutputError: Another process is writing into ``out``.
+    """
+    run, features = config.as_run(), config.wanted_features()
+    for name in ("labels", "dem", "tcvis", "regions"):
+        path = getattr(config, name)
+        if path is not None and not exists(path):
+            raise ConfigError(f"expected a file or folder at '{path}' ({name}), but there is none: check the path")
+    tasks = scene_tasks(run)
+    regions = _read_regions(config)
+    folder = config.out / TILES_FOLDER
+    files: list[Path] = []
+    failed: dict[str, str] = {}
+    with sole_writer(folder) as is_certain:
+        remove_leftovers(folder, all_writers=is_certain)
+        for number, task in enumerate(tasks, start=1):
+            with log_tile(task.tile_id), collected_warnings() as notes:
+                done = attempt(
+                    partial(_tile_file, task, config=config, run=run, features=features),
+                    step="preprocess",
+                    logger=_logger,
+                )
+            for note in notes:
+                _logger.warning("%s: %s", task.tile_id, note)
+            if done.value is None:
+                failed[task.tile_id] = done.error or ""
+                _logger.error("%d/%d %s failed: %s", number, len(tasks), task.tile_id, done.error)
+            else:
+                files.append(done.value)
+            if progress is not None:
+                progress(number, len(tasks))
+        if not files:
+            return TrainingScenesReport(None, failed)
+        report = prepare_training_data(files, config.labels, config.out, config=config.patches, regions=regions)
+    of_patches = {scene.scene: scene.error or "" for scene in report.failed}
+    return TrainingScenesReport(report, {**failed, **of_patches})
+
+
+def _tile_file(task: SceneTask, *, config: TrainingScenesConfig, run: RunConfig, features: tuple[str, ...]) -> Path:
+    """The file of a preprocessed tile, made anew where it is not current."""
+    path = config.out / TILES_FOLDER / f"{task.tile_id}.nc"
+    digest = _digest(task, config=config, run=run, features=features)
+    if path.is_file():
+        current = attempt(lambda: read_header(path), step="look", logger=_logger).value
+        if current is not None and current.attrs.get(_MADE_FROM) == digest:
+            return path
+        path.unlink()
+    tile = preprocess_tile(load_task(task, config=run, features=features), config=run, features=features)
+    return write_tile(_plain(tile).assign_attrs({_MADE_FROM: digest}), path)
+
+
+def _plain(tile: xr.Dataset) -> xr.Dataset:
+    """Without what a run notes for its export."""
+    plain = tile.copy()
+    plain.attrs = {name: value for name, value in tile.attrs.items() if not str(name).startswith("darts_")}
+    return plain
+
+
+def _digest(task: SceneTask, *, config: TrainingScenesConfig, run: RunConfig, features: tuple[str, ...]) -> str:
+    inputs = input_fingerprints(input_paths(task, config=run, features=features))
+    options = {name: value for name, value in plain_table(config).items() if name not in _OF_PATCHES}
+    noted = {role: [asdict(file) for file in files] for role, files in inputs.items()}
+    content: dict[str, Any] = {"inputs": noted, "options": options, "features": features, "software": dict(SOFTWARE)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _read_regions(config: TrainingScenesConfig) -> Mapping[str, str] | gpd.GeoDataFrame | None:
+    path = config.regions
+    if path is None:
+        return None
+    try:
+        if path.suffix == ".toml":
+            return {name: str(region) for name, region in tomllib.loads(path.read_text(encoding="utf-8")).items()}
+        return gpd.read_parquet(path) if path.suffix == ".parquet" else gpd.read_file(path)
+    except (OSError, ValueError, DartsError) as error:
+        raise ConfigError(f"cannot read regions '{path}' ({error}): check the format") from error

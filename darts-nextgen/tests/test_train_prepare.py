@@ -1,0 +1,132 @@
+"""Scenes and labels to patches, by the command."""
+
+import shutil
+
+import geopandas as gpd
+import numpy as np
+import pytest
+
+from darts_nextgen.pipeline.training_scenes import TrainingScenesConfig, parse_training_scenes, prepare_scenes
+from darts_segmentation.training.preparation_config import PreparationConfig
+from darts_train_utils.patch_store import PatchStore
+from darts_utils.errors import ConfigError
+from darts_utils.tile_io import read_tile
+
+SIZE = ("--patch-px", "64", "--overlap-px", "16")
+
+
+@pytest.fixture(scope="module")
+def labels(planet, tmp_path_factory):
+    """The slumps of the scene, in another CRS than its own."""
+    path = tmp_path_factory.mktemp("labels") / "slumps.gpkg"
+    table = gpd.read_file(planet.truth).to_crs("EPSG:4326")
+    table.assign(area="north").to_file(path)
+    return path
+
+
+def test_scenes_become_patches_and_go_on_where_they_were(planet, planet_scene, labels, tmp_path, darts):
+    arguments = ("train", "prepare", "--scene", planet.scene, "--labels", labels, "--out", tmp_path / "patches", *SIZE)
+    more = ("--dem", planet.dem, "--tcvis", planet.tcvis, "--region-column", "area")
+    code, out, err = darts(*arguments, *more)
+    assert code == 0, err
+    assert out.startswith("1 of 1 scenes in ")
+    store = PatchStore(tmp_path / "patches")
+    assert set(store.variables) == {
+        *("blue", "green", "red", "nir", "ndvi", "relative_elevation", "slope"),
+        *("tc_brightness", "tc_greenness", "tc_wetness"),
+    }
+    assert {*store.table["region"].to_pylist()} == {"north"}
+    tile = read_tile(tmp_path / "patches" / "tiles" / f"{planet.scene.name}.nc")
+    quality, truth = tile.quality_data_mask.values, planet_scene.truth.slump_mask.values
+    for row, facts in enumerate(store.table.to_pylist()):
+        window = np.s_[facts["row_px"] : facts["row_px"] + 64, facts["column_px"] : facts["column_px"] + 64]
+        values, burned = store.read(row)
+        np.testing.assert_array_equal(values["red"], tile.red.values[window])
+        np.testing.assert_array_equal(burned == 2, ~quality[window])
+        differ = (burned == 1) != truth[window]
+        assert differ[quality[window]].mean() < 0.03  # outlines that went through another CRS
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert darts(*arguments, *more)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == files
+    darts(*arguments, *more, "--tpi-outer-radius-m", "60")
+    assert PatchStore(tmp_path / "patches").traits["relative_elevation_radius_m"] == 60
+
+
+def test_a_scene_that_fails_is_told_and_the_others_go_on(planet, labels, tmp_path, darts):
+    broken = tmp_path / "20200101_000000_00_9999"
+    shutil.copytree(planet.scene, broken)
+    next(broken.glob("*_SR*.tif")).write_bytes(b"nothing")
+    (tmp_path / "prepare.toml").write_text(
+        f'labels = "{labels}"\nscene = ["{broken.name}", "{planet.scene}"]\nout = "patches"\n[patches]\npatch_px = 64\n'
+    )
+    code, out, err = darts("train", "prepare", "--config", tmp_path / "prepare.toml", "--overlap-px", "16")
+    assert code == 1
+    assert f"failed: {broken.name}: " in err
+    assert out.startswith("1 of 2 scenes in ")
+    assert {*PatchStore(tmp_path / "patches").table["scene"].to_pylist()} == {planet.scene.name}
+
+
+def test_nothing_left_is_no_success(planet, labels, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "a_SR.tif").touch()
+    report = prepare_scenes(TrainingScenesConfig(labels=labels, out=tmp_path / "out", scene=(broken,)))
+    assert (report.patches, report.exit_code, list(report.failed)) == (None, 1, ["broken"])
+
+
+def test_regions_come_from_a_file(planet, labels, tmp_path):
+    regions = tmp_path / "regions.toml"
+    regions.write_text(f'"{planet.scene.name}" = "Banks Island"\n')
+    patches = PreparationConfig(patch_px=64, overlap_px=16)
+    options = dict(labels=labels, out=tmp_path / "out", scene=(planet.scene,), patches=patches)
+    report = prepare_scenes(TrainingScenesConfig(**options, regions=regions))
+    assert [row.region for row in report.patches.scenes] == ["Banks Island"]
+    regions.write_text("Banks Island")
+    with pytest.raises(ConfigError, match=r"cannot read regions .*regions.toml"):
+        prepare_scenes(TrainingScenesConfig(**options, regions=regions))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"scene": "s", "labels": "l"}, "must have out"),
+        ({"labels": "l", "out": "o"}, "expected scenes"),
+        ({"scene": "s", "labels": "l", "out": "o", "models": "m"}, "unknown key 'models'"),
+        ({"scene": "s", "labels": "l", "out": "o", "patches": {"outside": "burn"}}, "patches.outside must be one of"),
+        ({"scene": "s", "labels": "l", "out": "o", "patches": {"patch_px": 0}}, "patch_px to be at least 1"),
+    ],
+)
+def test_configurations_that_make_no_sense_are_refused(table, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_training_scenes(table)
+
+
+def test_labels_that_are_not_there_are_wrong_usage(planet, tmp_path, darts):
+    code, _, err = darts(
+        "train", "prepare", "--scene", planet.scene, "--labels", tmp_path / "gone", "--out", tmp_path / "o"
+    )
+    assert code == 2
+    assert "expected a file or folder at" in err
+    assert not (tmp_path / "o").exists()
+    assert "--bands: expected bands like" in darts("train", "prepare", "--bands", "blue:1")[2]
+
+
+def test_every_option_of_the_command_is_a_key(darts):
+    import dataclasses
+    import inspect
+
+    from darts_nextgen.commands.train_prepare import train_prepare
+    from darts_preprocessing import PreprocessingConfig
+
+    keys = {
+        field.name
+        for kind in (TrainingScenesConfig, PreprocessingConfig, PreparationConfig)
+        for field in dataclasses.fields(kind)
+    }
+    assert set(inspect.signature(train_prepare).parameters) - {"context", "config"} <= keys - {
+        "preprocessing",
+        "patches",
+    }
+    assert {field.name for field in dataclasses.fields(PreparationConfig)} <= set(
+        inspect.signature(train_prepare).parameters
+    )
