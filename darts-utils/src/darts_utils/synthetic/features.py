@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from darts_utils.synthetic.config import LOOKALIKE_CLASSES
 from darts_utils.synthetic.marks import darken_rim, lay_bare, lay_dark, sink, stripes_of
 from darts_utils.synthetic.noise import Field, fractal, threshold_for_share
-from darts_utils.synthetic.outlines import round_basin, tongue
+from darts_utils.synthetic.outlines import Outline, round_basin, tongue
 from darts_utils.synthetic.painting import Painting, draw_area_m2, placed, placed_up_to
 from darts_utils.synthetic.surface import Disturbance
 
@@ -18,7 +18,7 @@ _CODES = {name: code for code, name in LOOKALIKE_CLASSES.items()}
 
 def paint_slumps(painting: Painting) -> None:
     """Paint thaw slumps: headwall and scar in the relief, open at the toe; a bare wet floor; a trend signal."""
-    rng, marks = painting.rng, painting.config.marks
+    rng = painting.rng
     texture = painting.texture()
     for number in range(1, rng.poisson(painting.slump_density_per_km2 * painting.ground_km2) + 1):
         outline = placed(painting, draw_area_m2(painting), form=tongue)
@@ -26,10 +26,23 @@ def paint_slumps(painting: Painting) -> None:
             continue
         retreat_m = rng.uniform(*painting.config.slumps.headwall_retreat_m)
         stale = rng.random() < painting.config.slumps.stale_dem_probability
-        sink(painting, outline, opening=True, retreat_m=retreat_m if stale else 0.0)
-        lay_bare(painting, outline, texture[outline.window], along_only=True)
-        darken_rim(painting, outline, outline.along, probability=marks.slump_scarp_probability)
-        painting.slump_labels[outline.window][outline.inside] = number
+        paint_slump(painting, outline, texture, number=number, retreat_m=retreat_m if stale else 0.0)
+
+
+def paint_slump(painting: Painting, outline: Outline, texture: Field, *, number: int, retreat_m: float = 0.0) -> None:
+    """Paint one thaw slump.
+
+    Args:
+        painting: The canvas.
+        outline: Where.
+        texture: Patches, about −1 to 1, for the whole grid.
+        number: Its number among the labels.
+        retreat_m: How far its head has moved back since the elevation model was made.
+    """
+    sink(painting, outline, opening=True, retreat_m=retreat_m)
+    lay_bare(painting, outline, texture[outline.window], along_only=True)
+    darken_rim(painting, outline, outline.along, probability=painting.config.marks.slump_scarp_probability)
+    painting.slump_labels[outline.window][outline.inside] = number
 
 
 def paint_basins(painting: Painting) -> None:

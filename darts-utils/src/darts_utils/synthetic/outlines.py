@@ -97,6 +97,27 @@ def round_basin(
     return _outline(window, inside, along, across_m, length_m=2 * radius_m, resolution_m=resolution_m)
 
 
+def part_of(outline: Outline, inside: Mask, *, resolution_m: float) -> Outline | None:
+    """Make an outline of a part of another one, with a head and a middle line of its own.
+
+    Args:
+        outline: The whole.
+        inside: ``(h, w)`` True on the part, in the window of the whole.
+        resolution_m: Pixel size of the working grid.
+
+    Returns:
+        The outline, or None where the part is smaller than four pixels.
+    """
+    if not inside.any():
+        return None
+    head = float(outline.along[inside].min())
+    middle_m = float(np.median(outline.across_m[inside]))
+    along, length_m = (outline.along - head) / (1 - head), outline.length_m * (1 - head)
+    return _outline(
+        outline.window, inside, along, outline.across_m - middle_m, length_m=length_m, resolution_m=resolution_m
+    )
+
+
 def _frame(
     shape: tuple[int, int], placement: Placement, *, reach_m: float, resolution_m: float, head: bool
 ) -> tuple[tuple[slice, slice], Field, Field] | None:

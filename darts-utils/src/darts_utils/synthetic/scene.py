@@ -30,10 +30,10 @@ from darts_utils.synthetic.surface import undisturbed
 from darts_utils.synthetic.terrain import make_terrain
 from darts_utils.tiles import DIMS
 
-_COVER_MARGIN_M = 300.0
+COVER_MARGIN_M = 300.0
 """Margin around the scene that elevation and trends cover."""
 _SOUTHERNMOST_DEG = 50.0
-_DEM_STEP_M = {"planetscope": 2.0, "sentinel2": 10.0}
+DEM_STEP_M = {"planetscope": 2.0, "sentinel2": 10.0}
 
 
 @dataclass(frozen=True)
@@ -100,17 +100,17 @@ def synthetic_scene(
         >>> sorted(scene.tile.data_vars)
         ['blue', 'green', 'nir', 'red', 's2_scl']
     """
-    if sensor not in _DEM_STEP_M:
+    if sensor not in DEM_STEP_M:
         raise ValueError(f"expected the sensor 'planetscope' or 'sentinel2', but got {sensor!r}")
     if min(shape) < 1 or not resolution_m > 0:
         raise ValueError(f"expected a shape and a resolution above 0, but got {shape} px at {resolution_m} m")
     parse_date(date)
-    _check_place(crs, center_lonlat_deg)
+    check_place(crs, center_lonlat_deg)
     config = WORLD
     where = (int(shape[0]), int(shape[1]), float(resolution_m), crs, *map(float, center_lonlat_deg))
     options = (*where, lookalikes, clouds, swath_edge, stripes, scarps, float(slump_density_per_km2))
     rng = np.random.default_rng([WORLD_VERSION, seed])
-    grid = _scene_grid(shape, resolution_m, crs, center_lonlat_deg)
+    grid = scene_grid(shape, resolution_m, crs, center_lonlat_deg)
     world = grid.pad(int(np.ceil(config.margin_m / resolution_m)))
     terrain = make_terrain(rng, (world.shape[0], world.shape[1]), resolution_m=resolution_m, config=config.terrain)
     painting = Painting(
@@ -123,13 +123,15 @@ def synthetic_scene(
         stripes=stripes,
         scarps=scarps,
     )
-    _paint(painting, lookalikes=lookalikes)
+    paint_slumps(painting)
+    if lookalikes:
+        paint_lookalikes(painting)
     today, in_dem = (
-        terrain.elevation_m - scipy.ndimage.gaussian_filter(sinking, 1.5 / resolution_m)
+        sunken(terrain.elevation_m, sinking, resolution_m)
         for sinking in (painting.surface.sinking_m, painting.surface.sinking_in_dem_m)
     )
     core = tuple(slice(pad, pad + size) for pad, size in zip(_pads(world, grid), shape, strict=True))
-    tile = _image(
+    tile = image_of(
         rng,
         painting,
         today,
@@ -138,7 +140,7 @@ def synthetic_scene(
         sensor=sensor,
         date=date,
         tile_id=make_tile_id(sensor, date, seed, options),
-        convergence_deg=_convergence_deg(crs, center_lonlat_deg),
+        convergence_deg=convergence_deg(crs, center_lonlat_deg),
         config=config,
         clouds=clouds,
         swath_edge=swath_edge,
@@ -146,21 +148,26 @@ def synthetic_scene(
     trends = 128.0 + painting.surface.trend
     return SyntheticScene(
         tile=tile,
-        truth=_truth(painting, core, grid, seed),
+        truth=truth_of(painting, core, grid, seed),
         dem=make_dem(
             rng,
             in_dem,
             world,
             grid,
-            step_m=_DEM_STEP_M[sensor],
-            margin_m=_COVER_MARGIN_M,
+            step_m=DEM_STEP_M[sensor],
+            margin_m=COVER_MARGIN_M,
             noise_m=config.terrain.dem_noise_m,
         ),
-        tcvis=make_tcvis(trends, world, grid, margin_m=_COVER_MARGIN_M),
+        tcvis=make_tcvis(trends, world, grid, margin_m=COVER_MARGIN_M),
     )
 
 
-def _check_place(crs: str, center_lonlat_deg: tuple[float, float]) -> None:
+def check_place(crs: str, center_lonlat_deg: tuple[float, float]) -> None:
+    """Refuse what is no place for a scene.
+
+    Raises:
+        ValueError: `crs` is not projected in metres, or the place lies south of 50° N.
+    """
     parsed = CRS.from_user_input(crs)
     if not parsed.is_projected or any(axis.unit_name != "metre" for axis in parsed.axis_info):
         raise ValueError(f"expected a CRS projected in metres, but got {crs!r}: take a UTM zone, for example")
@@ -171,28 +178,31 @@ def _check_place(crs: str, center_lonlat_deg: tuple[float, float]) -> None:
         )
 
 
-def _convergence_deg(crs: str, center_lonlat_deg: tuple[float, float]) -> float:
+def convergence_deg(crs: str, center_lonlat_deg: tuple[float, float]) -> float:
     """Angle from true north to the top of the grid at the middle of the scene."""
     return float(Proj(crs).get_factors(*center_lonlat_deg).meridian_convergence)
 
 
-def _scene_grid(
-    shape: tuple[int, int], resolution_m: float, crs: str, center_lonlat_deg: tuple[float, float]
-) -> GeoBox:
+def scene_grid(shape: tuple[int, int], resolution_m: float, crs: str, center_lonlat_deg: tuple[float, float]) -> GeoBox:
+    """The grid of a scene around a place; its pixels lie on multiples of their size, or of half of it."""
     x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(*center_lonlat_deg)
     left = np.round(x / resolution_m - shape[1] / 2) * resolution_m
     top = np.round(y / resolution_m + shape[0] / 2) * resolution_m
     return GeoBox(shape, Affine(resolution_m, 0, float(left), 0, -resolution_m, float(top)), crs)
 
 
+def sunken(elevation_m: Field, sinking_m: Field, resolution_m: float) -> Field:
+    """Lower the ground by what sank, whose edges are softened a little."""
+    lowered: Field = elevation_m - scipy.ndimage.gaussian_filter(sinking_m, 1.5 / resolution_m)
+    return lowered
+
+
 def _pads(world: GeoBox, grid: GeoBox) -> tuple[int, int]:
     return (world.shape[0] - grid.shape[0]) // 2, (world.shape[1] - grid.shape[1]) // 2
 
 
-def _paint(painting: Painting, *, lookalikes: bool) -> None:
-    paint_slumps(painting)
-    if not lookalikes:
-        return
+def paint_lookalikes(painting: Painting) -> None:
+    """Paint everything that is bare, wet or sunken around the slumps and is none."""
     paint_basins(painting)
     paint_vegetated_scars(painting)
     paint_gravel(painting)
@@ -203,7 +213,7 @@ def _paint(painting: Painting, *, lookalikes: bool) -> None:
     painting.taken = reserved
 
 
-def _image(
+def image_of(
     rng: np.random.Generator,
     painting: Painting,
     elevation_m: Field,
@@ -218,6 +228,25 @@ def _image(
     clouds: bool,
     swath_edge: bool,
 ) -> xr.Dataset:
+    """Make the image of a part of the painting.
+
+    Args:
+        rng: Source of the sun, the sky and the noise.
+        painting: The ground.
+        elevation_m: ``(y, x)`` its height, on the painting's grid.
+        core: The part.
+        grid: The grid of the part.
+        sensor: Which sensor's image.
+        date: ``YYYY-MM-DD``.
+        tile_id: Goes into the metadata.
+        convergence_deg: Angle from true north to the top of the grid.
+        config: The world.
+        clouds: Allow clouds.
+        swath_edge: Allow the swath's edge.
+
+    Returns:
+        Raw tile.
+    """
     sun_azimuth_deg, sun_elevation_deg = float(rng.uniform(140, 205)), float(rng.uniform(26, 40))
     sun_on_grid_deg = sun_azimuth_deg - convergence_deg
     terrain = painting.terrain
@@ -260,7 +289,8 @@ def _shading(elevation_m: Field, resolution_m: float, azimuth_deg: float, elevat
     return shaded
 
 
-def _truth(painting: Painting, core: tuple[slice, ...], grid: GeoBox, seed: int) -> xr.Dataset:
+def truth_of(painting: Painting, core: tuple[slice, ...], grid: GeoBox, seed: int) -> xr.Dataset:
+    """Tell what is painted on a part of the painting: the ``truth`` of a `SyntheticScene`."""
     labels: NDArray[np.int32] = painting.slump_labels[core]
     lookalike = np.where(labels > 0, 0, painting.lookalike_class[core]).astype("uint8")
     return xr.Dataset(
