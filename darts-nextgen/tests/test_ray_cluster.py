@@ -66,7 +66,7 @@ def files_of(folder):
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in ("results.parquet", "run.toml")
+        if path.is_file() and path.name != "run.toml" and path.parent.name not in ("results.parquet", "errors")
     }
 
 
