@@ -9,8 +9,7 @@ Usage: ``python scripts/demo_models/difficulty.py [--train-scenes N] [--test-sce
 import argparse
 
 import numpy as np
-import recipe
-from samples import IGNORE, label_of, preprocessed
+from scenes import FULL_INPUTS, IGNORE, TEST_SCENES, label_of, preprocessed
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from darts_utils.synthetic import SceneSpec, scene_specs
@@ -18,6 +17,7 @@ from darts_utils.synthetic import SceneSpec, scene_specs
 NDVI_LIMIT = 0.30
 CLASSIFIER_LIMIT = 0.50
 TRAIN_PIXELS = 300_000
+SEED = 20_211
 
 
 def pixels_of(spec: SceneSpec) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +25,7 @@ def pixels_of(spec: SceneSpec) -> tuple[np.ndarray, np.ndarray]:
     scene = spec.make()
     tile = preprocessed(scene)
     label = label_of(scene, tile)
-    values = np.stack([tile[name].values.astype("float32") for name in recipe.INPUTS["full"]], axis=-1)
+    values = np.stack([tile[name].values.astype("float32") for name in FULL_INPUTS], axis=-1)
     return values[label != IGNORE], label[label != IGNORE] == 1
 
 
@@ -42,9 +42,9 @@ def main() -> None:
     """Command line; exits with 1 if the world is too easy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train-scenes", type=int, default=30)
-    parser.add_argument("--test-scenes", type=int, default=recipe.TEST_SCENES)
+    parser.add_argument("--test-scenes", type=int, default=TEST_SCENES)
     options = parser.parse_args()
-    rng = np.random.default_rng(recipe.SEED)
+    rng = np.random.default_rng(SEED)
     drawn = []
     for spec in scene_specs("train", options.train_scenes):
         values, truth = pixels_of(spec)
@@ -52,7 +52,7 @@ def main() -> None:
         drawn.append((values[pick], truth[pick]))
     classifier = HistGradientBoostingClassifier(max_iter=300, max_leaf_nodes=63, learning_rate=0.08, random_state=0)
     classifier.fit(np.concatenate([v for v, _ in drawn]), np.concatenate([t for _, t in drawn]))
-    ndvi_column = recipe.INPUTS["full"].index("ndvi")
+    ndvi_column = FULL_INPUTS.index("ndvi")
     scores: dict[str, list[np.ndarray]] = {"ndvi": [], "classifier": []}
     truths, sensors = [], []
     for spec in scene_specs("test", options.test_scenes):

@@ -12,42 +12,14 @@ Usage: ``python scripts/real_scene/evaluate.py [--data FOLDER] [--models FILE_OR
 
 import argparse
 import os
-import warnings
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import rasterio
-import rasterio.features
+from chip import BANDS, MAJORITY, NDVI_THRESHOLD, SCENE, iou, read_chip
 
 from darts_nextgen import RunConfig, run_local
 from darts_nextgen.demo.sample import MODELS
-from darts_preprocessing import load_and_preprocess
-from darts_preprocessing.loading import parse_bands
-from darts_utils.errors import DartsWarning
-from darts_utils.grids import geobox_of
-
-SCENE = "peel/S2_20210821T210019_20210821T210020_T08WMA.tif"
-OUTLINES = "peel/expert_outlines.gpkg"
-BANDS = parse_bands("blue=1,green=2,red=3,nir=7")
-MAJORITY = 6
-NDVI_THRESHOLD = 0.2
-
-
-def iou(found: np.ndarray, known: np.ndarray) -> float:
-    """Pixels in both divided by pixels in either; NaN where there are none."""
-    either = int((found | known).sum())
-    return int((found & known).sum()) / either if either else float("nan")
-
-
-def expert_masks(path: Path, *, shape: tuple[int, int], transform: rasterio.Affine, crs: str) -> np.ndarray:
-    """``(expert, y, x)`` bool: the pixels whose centre an expert outlined."""
-    outlines = gpd.read_file(path).to_crs(crs)
-    drawn = [
-        rasterio.features.rasterize(group.geometry, out_shape=shape, transform=transform, dtype="uint8")
-        for _, group in outlines.groupby("expert")
-    ]
-    return np.stack(drawn) == 1
 
 
 def main() -> None:
@@ -68,13 +40,8 @@ def main() -> None:
         found = raster.read(1) == 1
         trusted = percent.read(1) != percent.nodata
         probability = np.where(trusted, percent.read(1), 0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DartsWarning)
-        tile = load_and_preprocess(scene, bands=BANDS)
-    grid = geobox_of(tile)
-    experts = expert_masks(options.data / OUTLINES, shape=grid.shape, transform=grid.affine, crs=str(grid.crs))
-    majority = experts.sum(axis=0) >= MAJORITY
-    bare = tile.ndvi.values < NDVI_THRESHOLD
+    chip = read_chip(options.data)
+    experts, majority, bare = chip.experts, chip.majority, chip.bare
     single = [iou(mask, majority) for mask in experts]
     left_out = [iou(mask, experts.sum(axis=0) - mask >= MAJORITY) for mask in experts]
     print(f"slumps found: {row.objects}, highest probability: {probability.max()} %")
