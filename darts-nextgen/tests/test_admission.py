@@ -7,6 +7,7 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.transform import from_origin
 
 from darts_nextgen import RunConfig
 from darts_nextgen.pipeline.admission import Admission, expected_bytes
@@ -83,7 +84,8 @@ def test_the_size_of_a_tile_is_known_from_the_header_of_its_largest_raster(tmp_p
     scene = tmp_path / "scene"
     (scene / "deep").mkdir(parents=True)
     for name, size in (("small.tif", 10), ("deep/large.tif", 60)):
-        with rasterio.open(scene / name, "w", driver="GTiff", width=size, height=50, count=1, dtype="uint16") as raster:
+        profile = {"width": size, "height": 50, "count": 1, "dtype": "uint16", "transform": from_origin(0, 0, 3, 3)}
+        with rasterio.open(scene / name, "w", driver="GTiff", **profile) as raster:
             raster.write(np.zeros((1, 50, size), "uint16"))
     features = ("ndvi", "tc_brightness")
     expected = 60 * 50 * (12 + 4 + 1 + 4)
