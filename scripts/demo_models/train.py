@@ -3,7 +3,7 @@
 Scenes are made and preprocessed, `prepare_training_data` cuts them into patches, and `darts_segmentation.training.train`
 trains each model by its TOML file, both side by side with one thread each. A run that was interrupted goes on where it was.
 
-In the folder, ``tiles/`` has the scenes, ``patches/`` what is trained on, ``full/`` and ``optical/`` the trainings, and
+In the folder, ``tiles-<world version>/`` has the scenes, ``patches/`` what is trained on, ``full/`` and ``optical/`` the trainings, and
 ``models/`` what comes out: each model with its card, and with what its training took. `evaluate.py` scores them.
 
 Usage: ``python scripts/demo_models/train.py [--models full optical] [--out FOLDER]``
@@ -39,7 +39,7 @@ def prepare(folder: Path) -> Path:
     """Make all scenes and cut them into patches, as far as they are not there; return the folder of the patches."""
     scenes = list(places())
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        tiles = list(pool.map(partial(write_sample, folder=folder / "tiles"), scenes))
+        tiles = list(pool.map(partial(write_sample, folder=folder / f"tiles-{WORLD_VERSION}"), scenes))
     outlines = pd.concat([gpd.read_parquet(outlines_file(tile)) for tile in tiles], ignore_index=True)
     splits = {str(read_header(tile).attrs["tile_id"]): place.split for tile, place in zip(tiles, scenes, strict=True)}
     report = prepare_training_data(tiles, outlines, folder / "patches", config=PREPARATION, regions=splits)
@@ -55,6 +55,8 @@ def train_one(name: str, patches: Path, folder: Path) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     config = read_training_config(RECIPES / f"{name}.toml")
     is_begun = (folder / name / "run.json").is_file()
+    if is_begun and read_training_config(folder / name / "config.toml") != config:
+        raise SystemExit(f"'{folder / name}' was begun with other options than those of {name}.toml now: remove it")
     result = resume(folder / name) if is_begun else train(patches, folder / name, config=config)
     record = {
         "command": COMMAND,
