@@ -16,7 +16,7 @@ import tomli_w
 from darts_export.checking import check_tile_folder, tile_folders
 from darts_export.manifest import MANIFEST_FILE
 from darts_nextgen import read_report
-from darts_nextgen.pipeline.layout import RESULTS_FILE
+from darts_nextgen.pipeline.layout import ERRORS_FOLDER, RESULTS_FILE
 from darts_nextgen.pipeline.stages import STAGE_NAMES
 from darts_utils.files import TEMPORARY_PREFIX, sole_writer
 from darts_utils.synthetic import synthetic_scene, write_scene
@@ -105,7 +105,7 @@ def tile_files(out):
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in out.rglob("*")
         if path.is_file()
-        and path.parent not in (out, out / RESULTS_FILE)
+        and path.parent not in (out, out / RESULTS_FILE, out / ERRORS_FOLDER)
         and not path.name.startswith(TEMPORARY_PREFIX)
     }
 
@@ -198,7 +198,11 @@ def explain(scenes, models, darts):
 
 def states(out):
     """Time and number of each file: those that were not written again keep theirs."""
-    return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in out.glob("*/*")}
+    return {
+        path: (path.stat().st_mtime_ns, path.stat().st_ino)
+        for path in out.glob("*/*")
+        if path.parent != out / RESULTS_FILE
+    }
 
 
 def test_what_is_current_is_left_alone(runs, scenes, finished, explain):

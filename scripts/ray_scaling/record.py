@@ -23,7 +23,9 @@ def main() -> None:
         {stage: round(value, 4) for stage, value in row.seconds.items()} for row in read_report(options.results).done
     ]
     lines = ",\n  ".join(json.dumps(tile) for tile in tiles)
-    options.profile.write_text(f'{{\n "where": {json.dumps(options.where, ensure_ascii=False)},\n "seconds": [\n  {lines}\n ]\n}}\n')
+    options.profile.write_text(
+        f'{{\n "where": {json.dumps(options.where, ensure_ascii=False)},\n "seconds": [\n  {lines}\n ]\n}}\n'
+    )
     print(f"{options.profile}: {len(tiles)} tiles")
 
 

@@ -9,7 +9,7 @@ from darts_nextgen.pipeline.runfiles import absolute_paths, read_table
 from darts_nextgen.pipeline.training_scenes import TrainingScenesConfig, parse_training_scenes
 from darts_preprocessing import PreprocessingConfig
 from darts_preprocessing.loading import parse_bands
-from darts_segmentation.training.preparation_config import PreparationConfig
+from darts_segmentation.training import PreparationConfig
 from darts_utils.errors import ConfigError
 
 _SECTIONS = {"preprocessing": PreprocessingConfig, "patches": PreparationConfig}

@@ -1,5 +1,6 @@
 """The runtime of this process: one tile after the other through the stages, each tile failing for itself."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,6 +109,8 @@ def run_folder(config: RunConfig) -> Iterator[None]:
             remove_leftovers(folder)
         write_config(config, config.out / RUN_FILE)
         yield
+        with contextlib.suppress(OSError):  # it holds tracebacks of failed tiles
+            (config.out / ERRORS_FOLDER).rmdir()
 
 
 def _run_tasks(plan: RunPlan, steps: Sequence[NamedStep], *, force: bool, progress: Progress) -> RunReport:

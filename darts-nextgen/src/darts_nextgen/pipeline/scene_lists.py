@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from darts_preprocessing.loading.finding import LIST_SUFFIX, scenes_of
 from darts_preprocessing.loading.safe import SUFFIX as SAFE_SUFFIX
 from darts_utils.errors import ConfigError
+from darts_utils.files import exists
 
 STANDARD_INPUT = "-"
 """The entry that means standard input."""
@@ -59,8 +60,9 @@ def listed_scenes(entry: str, *, out: Path) -> Iterator[tuple[Path, str | None]]
         yield from _of_table(place)
     elif _is_folder_of_scenes(place):
         yield from ((path, None) for path in scenes_of(os.path.join(_escaped(entry), "*"), out=out))  # noqa: PTH118
-    else:
-        yield from ((path, None) for path in scenes_of(entry, out=out))
+    else:  # what is there by that very name is no pattern
+        pattern = _escaped(entry) if exists(place) else entry
+        yield from ((path, None) for path in scenes_of(pattern, out=out))
 
 
 def streamed_scenes(entry: str, *, standard_input: TextIO | None = None) -> Iterator[Path]:

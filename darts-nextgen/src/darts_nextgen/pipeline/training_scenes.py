@@ -22,8 +22,7 @@ from darts_nextgen.pipeline.tables import parse_table, plain_table
 from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
 from darts_preprocessing import PreprocessingConfig
 from darts_preprocessing.loading.releases import ReleaseRule
-from darts_segmentation.training.preparation import PreparationReport, prepare_training_data
-from darts_segmentation.training.preparation_config import PreparationConfig
+from darts_segmentation.training import PreparationConfig, PreparationReport, prepare_training_data
 from darts_utils.errors import ConfigError, DartsError
 from darts_utils.faults import attempt, collected_warnings
 from darts_utils.files import exists, remove_leftovers, sole_writer

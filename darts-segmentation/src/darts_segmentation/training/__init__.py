@@ -2,6 +2,8 @@
 
 =====================  ================================================================================
 `config`               `TrainingConfig`: every option, the same in TOML, on the command line and here
+`preparation`          `prepare_training_data`: tiles and label polygons to patches
+`preparation_config`   `PreparationConfig`: how
 `training`             `train`, `resume`: after a kill it ends with the same weights, bit for bit on a CPU
 `evaluation`           `evaluate`: a model of any shape on patches
 `cross_validation`     `cross_validate`: as many trainings as folds, continued fold by fold
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from darts_segmentation.training.config import TrainingConfig, read_training_config
     from darts_segmentation.training.cross_validation import CrossValidationResult, cross_validate
     from darts_segmentation.training.evaluation import evaluate
+    from darts_segmentation.training.preparation import PreparationReport, prepare_training_data
+    from darts_segmentation.training.preparation_config import PreparationConfig
     from darts_segmentation.training.scores import EvaluationResult, Scores
     from darts_segmentation.training.search_space import parse_search_space, read_search_space
     from darts_segmentation.training.training import TrainingResult, resume, train
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CrossValidationResult",
     "EvaluationResult",
+    "PreparationConfig",
+    "PreparationReport",
     "Scores",
     "TrainingConfig",
     "TrainingResult",
@@ -43,6 +49,7 @@ __all__ = [
     "evaluate",
     "model_card",
     "parse_search_space",
+    "prepare_training_data",
     "read_search_space",
     "read_training_config",
     "resume",
@@ -53,6 +60,8 @@ __all__ = [
 _HOMES = {
     "CrossValidationResult": "cross_validation",
     "EvaluationResult": "scores",
+    "PreparationConfig": "preparation_config",
+    "PreparationReport": "preparation",
     "Scores": "scores",
     "TrainingConfig": "config",
     "TrainingResult": "training",
@@ -61,6 +70,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "model_card": "card",
     "parse_search_space": "search_space",
+    "prepare_training_data": "preparation",
     "read_search_space": "search_space",
     "read_training_config": "config",
     "resume": "training",
