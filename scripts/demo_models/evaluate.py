@@ -27,7 +27,7 @@ from darts_utils.synthetic import WORLD_VERSION
 LEAST = {"pixel_iou_all": 0.80, "object_f1_all": 0.85}
 """What the ensemble has to reach."""
 
-FILES = ("full.pt", "full.md", "optical.pt", "optical.md", "scores.json")
+FILES = (*(f"{name}.{end}" for name in ("full", "optical") for end in ("pt", "md", "training.json")), "scores.json")
 """What is put in the place of the models before."""
 
 
