@@ -1,5 +1,7 @@
 """The pipeline on real data: a Sentinel-2 chip of the Peel Plateau, and an elevation model of Fairbanks."""
 
+import dataclasses
+import importlib
 import shutil
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from darts_nextgen import RunConfig, run_local
 from darts_nextgen.demo.sample import MODELS
 from darts_preprocessing import align, load_and_preprocess, load_auxiliary
 from darts_preprocessing.alignment import kernel_scale
+from darts_utils.errors import TrainingDataError
 from darts_utils.grids import geobox_of
 from darts_utils.synthetic import synthetic_scene, write_scene
 from darts_utils.testing import data_dir
@@ -84,6 +87,35 @@ def test_the_evaluation_prints_what_others_measured(peel, tmp_path):
     assert "IoU with the majority of 12 experts (3633 px): 0." in done.stdout
     assert "NDVI < 0.2: 0.43" in done.stdout
     assert "the single experts: 0.557 to 0.869" in done.stdout
+
+
+@pytest.fixture
+def cross_validation(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts" / "real_scene"))
+    return importlib.import_module("cross_validate")
+
+
+def test_each_half_is_tested_once_and_never_learnt_from(peel, cross_validation):
+    majority = cross_validation.read_chip(peel.parents[1]).majority
+    tested = np.zeros(majority.shape, int)
+    for fold in cross_validation.folds(majority):
+        uses = np.zeros(majority.shape, int)
+        for window in (fold.test, fold.training, fold.validation):
+            uses[window] += 1
+            assert majority[window].any()
+        assert uses.max() == 1
+        tested[fold.test] += 1
+    assert (tested == 2).all()
+
+
+def test_a_fold_that_would_learn_from_its_test_is_refused(peel, cross_validation, tmp_path):
+    chip = cross_validation.read_chip(peel.parents[1])
+    fold = cross_validation.folds(chip.majority)[0]
+    cross_validation.prepare(chip, fold, tmp_path / "apart")
+    rows, columns = fold.test
+    nearer = dataclasses.replace(fold, test=(rows, slice(columns.start, columns.stop + 1)))
+    with pytest.raises(TrainingDataError, match="no overlap between the sides"):
+        cross_validation.prepare(chip, nearer, tmp_path / "together")
 
 
 @pytest.fixture(scope="module")
