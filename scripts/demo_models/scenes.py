@@ -17,7 +17,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from darts_preprocessing import preprocess
-from darts_segmentation.training.preparation_config import PreparationConfig
+from darts_segmentation.training import PreparationConfig
 from darts_utils.grids import coords_of, geobox_of
 from darts_utils.synthetic import SceneSpec, SyntheticScene, scene_specs
 from darts_utils.tile_io import write_tile

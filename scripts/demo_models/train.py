@@ -23,8 +23,7 @@ import pandas as pd
 import torch
 from scenes import PREPARATION, TRAIN_SCENES, outlines_file, places, write_sample
 
-from darts_segmentation.training import read_training_config, resume, train
-from darts_segmentation.training.preparation import prepare_training_data
+from darts_segmentation.training import prepare_training_data, read_training_config, resume, train
 from darts_utils.logging import configure_logging
 from darts_utils.synthetic import WORLD_VERSION
 from darts_utils.tile_io import read_header

@@ -34,9 +34,13 @@ from chip import MAJORITY, NDVI_THRESHOLD, Chip, Window, iou, read_chip
 from darts_nextgen.demo.sample import MODELS
 from darts_postprocessing import PostprocessingConfig
 from darts_segmentation import Segmenter
-from darts_segmentation.training import TrainingConfig, read_training_config, train
-from darts_segmentation.training.preparation import prepare_training_data
-from darts_segmentation.training.preparation_config import PreparationConfig
+from darts_segmentation.training import (
+    PreparationConfig,
+    TrainingConfig,
+    prepare_training_data,
+    read_training_config,
+    train,
+)
 from darts_train_utils.metrics import score_instances
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.splits import Patches, check_split
