@@ -97,9 +97,9 @@ $(UV):
 	touch $@
 
 .venv/.installed: requirements.lock $(MEMBERS) .venv/.created | $(UV)
-	$(UV) pip install --quiet --python .venv -r requirements.lock
+	$(UV) pip install --quiet --compile-bytecode --python .venv -r requirements.lock
 	touch $@
 
 .venv/.developed: requirements-dev.lock $(MEMBERS) .venv/.created | $(UV)
-	$(UV) pip install --quiet --python .venv -r requirements-dev.lock
+	$(UV) pip install --quiet --compile-bytecode --python .venv -r requirements-dev.lock
 	touch $@ .venv/.installed
