@@ -99,11 +99,18 @@ BELONGS = {
     "ray": [
         "darts_nextgen/pipeline/rows.py",
         "darts_nextgen/pipeline/ray.py",
+        "darts_nextgen/pipeline/ray_board.py",
         "darts_nextgen/pipeline/ray_cluster.py",
         "darts_nextgen/pipeline/ray_stream.py",
     ],
     "typer": ["*/cli.py", "*/commands/*.py"],
-    "torch": ["darts_utils/inference/*.py", "darts_segmentation/*.py", "darts_ensemble/*.py", "darts_train_utils/*.py"],
+    "torch": [
+        "darts_utils/inference/*.py",
+        "darts_segmentation/*.py",
+        "darts_segmentation/training/*.py",
+        "darts_ensemble/*.py",
+        "darts_train_utils/*.py",
+    ],
     "pickle": ["darts_utils/inference/torch_files.py"],
 }
 """Library → the modules that may import it, anywhere in them."""

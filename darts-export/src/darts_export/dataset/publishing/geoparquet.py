@@ -99,8 +99,9 @@ def _arrow(batch: Batch, schema: pa.Schema, bounds: Mapping[str, NDArray[np.floa
 
 
 def _boxes(bounds: NDArray[np.float64]) -> pa.StructArray:
-    sides = [pa.array(side, pa.float64()) for side in bounds.T]
-    return pa.StructArray.from_arrays(sides, fields=list(_BBOX), mask=pa.array(np.isnan(bounds).any(axis=1)))
+    """An empty outline has a box, as every outline must, whose sides are null."""
+    sides = [pa.array(side, pa.float64(), from_pandas=True) for side in bounds.T]
+    return pa.StructArray.from_arrays(sides, fields=list(_BBOX))
 
 
 @cache
