@@ -311,12 +311,13 @@ def test_the_last_edition_decides_only_what_it_is_near_to(tmp_path: Path) -> Non
         write_tile(tmp_path / "tiles", f"{number}", (5000.0 * number, 0), [(5000 * number + 20, 20, 40)])
     config = DatasetConfig(partition_objects=1)
     first = build_levels([tmp_path / "tiles"], tmp_path / "work", config=config)
-    years = tracks_of(first).years.iloc[:1]
-    some = Tracks(tracks_of(first).slumps, years, tracks_of(first).events)
+    tracks, names = tracks_of(first), names_of(first)
+    years = tracks.years.iloc[:1]
+    some = Tracks(tracks.slumps, years, tracks.events)
     second = build_levels([tmp_path / "tiles"], tmp_path / "work", config=config, previous=some)
     made = {part.path for part in second["level3"].parts} - {part.path for part in first["level3"].parts}
     assert len(made) == 1
-    assert names_of(second) == names_of(first)
+    assert names_of(second) == names
     other = Tracks(some.slumps, years.assign(slump_id=pd.array(["another"], dtype="string")), some.events)
     third = build_levels([tmp_path / "tiles"], tmp_path / "work", config=config, previous=other)
     assert "another" in set(tracks_of(third).slumps.slump_id)

@@ -26,7 +26,7 @@ from darts_export.fingerprints import sha256_of
 from darts_export.vector_files import write_geoparquet
 from darts_utils.files import atomic_path
 
-FORMAT = 1
+FORMAT = 2
 """Version of the rules by which rows are made; to be raised when they change. It is part of all fingerprints."""
 
 _DONE = "done.json"
