@@ -183,7 +183,7 @@ def test_without_any_tile_that_can_be_used(tmp_path: Path) -> None:
     assert [len(list(levels[name].tables())) for name in LEVELS] == [1] * 6
     assert [each.reason for each in levels.unused] == ["not finished: there is no manifest.json"]
     write_tile(tmp_path / "tiles", "b", (0, 0), [(20, 20, 30)])
-    some = build_levels([tmp_path / "tiles"], tmp_path / "work")
+    some = build_levels([tmp_path / "tiles"], tmp_path / "more")
     for name in LEVELS:
         assert next(iter(some[name].tables())).dtypes.to_dict() == next(iter(levels[name].tables())).dtypes.to_dict()
 
