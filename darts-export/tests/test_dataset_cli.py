@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -138,6 +139,44 @@ def test_editions_that_differ(archive: Path, dataset: Path, tmp_path: Path, dart
         code, _, err = darts("dataset", "diff", dataset, dataset, *arguments)
         assert code == 2
         assert message in err
+
+
+def test_the_next_edition_keeps_the_names(archive: Path, dataset: Path, tmp_path: Path, darts: Darts) -> None:
+    more = Path(shutil.copytree(archive, tmp_path / "archive"))
+    export(more, "a-2018", year=2018, size_px=6)
+    export(more, "a-2021", year=2021, size_px=20)
+    shutil.copytree(dataset, tmp_path / "last")
+    arguments = ("dataset", "build", more, "--out", tmp_path / "out", "--previous", tmp_path / "last")
+    assert darts(*arguments)[0] == 0
+    before, after = (read_published(each, "level3", crs="EPSG:3413") for each in (dataset, tmp_path / "out"))
+    assert set(after.slump_id) == set(before.slump_id)
+    assert sorted(after.n_years) == [2, 4]
+    assert darts("dataset", "check", tmp_path / "out")[0] == 0
+    assert darts(*arguments)[1].startswith("current")
+    build_dataset([archive], tmp_path / "last", force=True, config=DatasetConfig(cell_m=5000))
+    assert darts(*arguments)[1].startswith("built")
+
+
+def test_last_editions_that_cannot_be_used(archive: Path, dataset: Path, tmp_path: Path, darts: Darts) -> None:
+    lacking, changed, undone = (Path(shutil.copytree(dataset, tmp_path / name)) for name in ("one", "two", "three"))
+    years = next(path.relative_to(dataset) for path in dataset.rglob("*level3_years*.parquet") if "3413" in str(path))
+    (lacking / years).unlink()
+    content = bytearray((changed / years).read_bytes())
+    content[len(content) // 2] ^= 1
+    (changed / years).write_bytes(content)
+    (undone / "manifest.json").unlink()
+    for previous, message in (
+        (lacking, "expected a complete data set at .* missing: .*level3_years"),
+        (changed, "expected Level 3 of the data set at .* as it was written, but got damaged: .*level3_years"),
+        (undone, "expected a data set at .* there is no manifest.json"),
+        (tmp_path / "gone", "expected a data set at"),
+    ):
+        code, _, err = darts("dataset", "build", archive, "--out", tmp_path / "out", "--previous", previous)
+        assert code == 2
+        assert re.search(message, " ".join(err.split()))
+        assert not (tmp_path / "out" / "manifest.json").exists()
+    with pytest.raises(ConfigError, match="expected the last edition to be another data set"):
+        build_dataset([archive], dataset, previous=dataset.parent / "." / dataset.name)
 
 
 def test_folders_that_cannot_be_used_are_named(archive: Path, dataset: Path, tmp_path: Path, darts: Darts) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from darts_export.dataset.grouping import components
 from darts_export.dataset.observations import measured
-from darts_export.dataset.slump_ids import new_ids
+from darts_export.dataset.slump_ids import new_ids, places_named
 from darts_export.dataset.tracking import Tracks, closing_outlines, track
 from darts_utils.errors import ConfigError, TileContractError
 
@@ -361,3 +361,16 @@ def test_what_always_holds(places: list[Any], more: list[Any]) -> None:
     assert second.slumps.slump_id.is_unique
     assert set(first.slumps.slump_id) <= names | given_up
     assert not names & given_up
+
+
+def test_names_speak_of_places_everywhere() -> None:
+    rng = np.random.default_rng(5)
+    points = rng.uniform(-3e6, 3e6, (300, 2))
+    points[0], points[1:20, 0] = 0, 0.0  # the pole, and where meridians are straight
+    points[20:40] = np.outer(rng.uniform(0, 3e6, 20), [-np.sqrt(0.5), np.sqrt(0.5)])  # the antimeridian
+    outlines = shapely.buffer(shapely.points(points), 0.5)
+    names = new_ids(outlines, np.full(300, 2019), np.full(300, "full", dtype=object), taken=set())
+    bounds = places_named(names)
+    assert shapely.intersects(shapely.box(*bounds.T), outlines).all()
+    assert (bounds[:, 2:] - bounds[:, :2]).max() < 60
+    assert np.isnan(places_named(np.array(["a" * 17, "gh8pb495", "gh8pb49-5"], dtype=object))).all()

@@ -56,11 +56,36 @@ def test_objects_of_a_year_are_merged_and_counted() -> None:
     assert found.median_footprint[1].equals(shapely.box(50, 0, 100, 100))
 
 
-def test_who_did_not_look_does_not_disagree() -> None:
-    looked = images([("2021-07-01", box(0, 0, 500)), ("2021-07-02", box(50, 0, 50)), ("2021-07-03", box(100, 0))])
+@pytest.mark.parametrize(
+    ("area", "would_have_seen_it"),
+    [
+        (box(-20, -20, 140), True),
+        (box(-20, -20, 70), False),  # a cloud over the rest: what leaves the trusted area is dropped whole
+        (box(50, 0, 50), False),
+        (box(100, 0), False),
+        (box(0, 0), False),  # at its border
+        (box(-0.5, -0.5, 101), False),
+        (box(-20, -20, 140) - box(-20, 110, 1), True),
+        (box(-20, -20, 140) - box(100, 100, 9), False),  # a hidden pixel at a corner
+    ],
+)
+def test_only_who_would_have_seen_all_of_it_says_that_it_is_not_there(
+    area: shapely.Geometry, would_have_seen_it: bool
+) -> None:
+    looked = images([("2021-07-01", box(-20, -20, 500)), ("2021-07-02", area)])
     found = merge_years(observe(images([("2021-07-01", box(0, 0))])), looked)
-    assert found.n_observations.tolist() == [2]  # the third only touches it
-    assert found.median_footprint[0].equals(box(0, 0) - box(50, 0, 50))  # there, one sees it and one does not
+    assert found.n_observations.tolist() == [2 if would_have_seen_it else 1]
+    assert found.agreement.tolist() == [0.5 if would_have_seen_it else 1]
+    assert found.median_footprint[0].equals(shapely.MultiPolygon() if would_have_seen_it else box(0, 0))
+
+
+def test_who_sees_a_part_and_not_where_the_rest_ends_does_not_say_that_it_is_not_there() -> None:
+    seen = images([("2021-07-01", box(0, 0)), ("2021-07-02", box(0, 0, 30))])
+    whole, half = box(-20, -20, 500), shapely.box(-20, -20, 60, 500)
+    for area, expected in ((whole, box(0, 0, 30)), (half, box(0, 0))):
+        found = merge_years(observe(seen), images([("2021-07-01", whole), ("2021-07-02", area)]))
+        assert found.n_observations.tolist() == [2]
+        assert found.median_footprint[0].equals(expected)
 
 
 def test_an_object_that_few_see_has_no_median_footprint() -> None:
@@ -111,7 +136,7 @@ def test_equals_a_plain_dissolve_whatever_the_order(rows: Rows, seed: int) -> No
 @given(
     seen=st.lists(st.tuples(st.integers(1, 5), st.integers(0, 3), st.integers(0, 3), st.integers(2, 5)), max_size=10),
     looked=st.lists(
-        st.tuples(st.integers(1, 5), st.integers(-1, 3), st.integers(-1, 3), st.integers(1, 9)), max_size=8
+        st.tuples(st.integers(1, 5), st.integers(-4, 3), st.integers(-4, 3), st.integers(1, 20)), max_size=8
     ),
     weak=st.booleans(),
 )
@@ -124,7 +149,9 @@ def test_median_footprints_are_those_of_asking_at_every_place(
     found = merge_years(observe(outlines), areas)
     for x, y in ((column + 0.5, row + 0.5) for column in range(9) for row in range(9)):
         place = shapely.Point(x, y)
-        answers: dict[str, float] = dict.fromkeys(areas.date[areas.contains(place)], 0.0)
+        ground = found.geometry[found.contains(place)]
+        holds = [area.contains(each) and area.exterior.distance(each) > 1 for area in areas.geometry for each in ground]
+        answers: dict[str, float] = dict.fromkeys(areas.date[np.array(holds, dtype=bool)] if len(ground) else (), 0.0)
         at = outlines[outlines.contains(place)]
         for date, probability in zip(at.date, at.probability_median, strict=True):
             answers[date] = max(answers.get(date, 0.0), probability)

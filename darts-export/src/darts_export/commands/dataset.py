@@ -19,6 +19,9 @@ def dataset_build(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Options and what the data set says about itself, in TOML.")
     ] = None,
+    previous: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The last edition: its slumps keep their names.")
+    ] = None,
     mixed_models: Annotated[
         str | None, typer.Option(help="Results of different models: apart keeps them apart, refuse refuses them.")
     ] = None,
@@ -70,6 +73,7 @@ def dataset_build(
             out,
             config=DatasetConfig(**options),
             publication=publication,
+            previous=previous,
             force=force,
             progress=bar,
         )

@@ -16,6 +16,7 @@ the size of partitions, or the number of workers.
 `tracking`           Level 3: the same slump over the years
 `links`              which outlines of different years are of the same ground
 `inheritance`        who bears the name of a slump of the last edition
+`editions`           where the slumps of the last edition have a say
 `slump_ids`          names of new slumps
 `growth`             growth rates and their uncertainty
 `events`             splits, mergers and names that are given up

@@ -1,7 +1,7 @@
 """Where the median probability of the images of a year is at least one half.
 
-The answer of an image for a place that it observes is the ``probability_median`` of the object that it sees there, or 0 where it
-sees none. A place belongs to the footprint where the median of the answers is at least 0.5; of an even number of answers, it
+The answer of an image for a place that it observes (`darts_export.dataset.watching`) is the ``probability_median`` of the object
+that it sees there, or 0 where it sees none. A place belongs to the footprint where the median of the answers is at least 0.5; of an even number of answers, it
 is the lower of the two in the middle that counts. So a place belongs where more than half of the images that observe it see an
 object there whose median probability is at least 0.5. Two images that disagree give no footprint.
 """
@@ -37,7 +37,7 @@ def median_footprints(united: Outlines, strong: Sights, watched: Watched) -> Out
     objects = strong.objects[seen.firsts]
     needed = watched.n_images[objects] // 2 + 1
     has_gaps = np.isin(objects, watched.partly_of)
-    # Where all images see all the ground, counting outlines is enough.
+    # Where all images observe all the ground, counting outlines is enough.
     plain = ~has_gaps & (seen.sizes <= _MOST_LAYERS)
     found[objects[plain]] = covered_by_at_least(strong.outlines, seen[plain], needed[plain])
     partly = groups_of(watched.partly_of)

@@ -30,6 +30,7 @@ def observe(
     *,
     edge_tolerance_m: float = DatasetConfig.edge_tolerance_m,
     reach_m: float = DatasetConfig.reach_m,
+    places: NDArray[np.int64] | None = None,
 ) -> geopandas.GeoDataFrame:
     """Make one row per object per image: resolve what overlapping tiles saw twice, and join what tile edges cut.
 
@@ -39,6 +40,8 @@ def observe(
         edge_tolerance_m: Objects of two tiles, both cut by an edge and this near to each other, are halves of one; metres
             on the map.
         reach_m: Outlines as near as this to each other stand together in the order of the rows; metres on the map.
+        places: ``(N,)`` the place of each of `objects`, where more than they decide what stands together; None: that of
+            `darts_export.dataset.places.place_codes`.
 
     Returns:
         In an order that depends only on the content, neighbours near each other:
@@ -69,7 +72,8 @@ def observe(
         A joined object still touches an edge where it is not inside of what the tiles of the image were trusted with, all
         together; gaps between them that are narrower than the tolerance do not count.
     """
-    table = objects.iloc[_canonical_order(objects)].reset_index(drop=True)
+    order = _canonical_order(objects)
+    table = objects.iloc[order].reset_index(drop=True)
     outlines, cut = table.geometry.to_numpy(), table["touches_edge"].to_numpy(dtype=bool)
     areas, image = shapely.area(outlines), codes_of(table, IMAGE)
     pairs = box_pairs(outlines, distance_m=edge_tolerance_m, alike=image)
@@ -81,7 +85,10 @@ def observe(
     halves = _joined(outlines, pairs[kept[pairs].all(axis=1)], shared[kept[pairs].all(axis=1)], cut, edge_tolerance_m)
     groups = groups_of(np.where(kept, components(len(table), halves), -1))
     groups = groups[kept[groups.firsts]]
-    place = place_codes(shapely.bounds(outlines), reach_m=max(reach_m, edge_tolerance_m))
+    if places is None:
+        place = place_codes(shapely.bounds(outlines), reach_m=max(reach_m, edge_tolerance_m))
+    else:
+        place = places[order]
     groups = groups[np.lexsort((groups.firsts, place[groups.firsts]))]
     duplicates = np.bincount(replaced_by[~kept], minlength=len(table)).astype("float64")
     united = unite(outlines, groups)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pyogrio
 import shapely
 
+from darts_export.dataset.config import CRS
 from darts_export.dataset.publishing import names
 from darts_export.dataset.publishing.checksums import parse_checksums
 from darts_export.dataset.publishing.columns import Table
@@ -17,6 +18,7 @@ from darts_export.dataset.publishing.geopackages import layers_of
 from darts_export.dataset.publishing.geoparquet import bbox_column, read_rows
 from darts_export.dataset.publishing.record import RECORD_FILE, PublishedFile, Record, read_record
 from darts_export.dataset.publishing.tables import TABLES
+from darts_export.dataset.tracking import Tracks
 from darts_export.fingerprints import sha256_of
 from darts_utils.errors import OutputError
 
@@ -72,6 +74,29 @@ def require_published(folder: Path) -> Record:
                 f"expected a complete data set at '{folder}', but got {damage}: build it anew, or name another one"
             )
     return record
+
+
+def read_tracks(folder: Path) -> Tracks:
+    """Read Level 3 of a published data set, whose names another edition is to inherit.
+
+    Returns:
+        The tables, in EPSG:3413.
+
+    Raises:
+        OutputError: There is no data set, or not all of it, or its tables have another content than was written.
+    """
+    record = require_published(folder)
+    tables = {}
+    for table in ("level3", "level3_years", "level3_events"):
+        wanted = names.parquet_name(table, CRS)
+        file = next((each for each in record.files if each.name == wanted), None)
+        damage = f"missing: {wanted}" if file is None else _damage_of(file, folder, sizes_only=False)
+        if damage is not None:
+            raise OutputError(
+                f"expected Level 3 of the data set at '{folder}' as it was written, but got {damage}: take another copy of it"
+            )
+        tables[table] = read_published(folder, table, crs=CRS)
+    return Tracks(tables["level3"], tables["level3_years"], tables["level3_events"])
 
 
 def check_published(

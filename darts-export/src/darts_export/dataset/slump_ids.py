@@ -1,6 +1,7 @@
 """Names of new slumps, made of where and what they are."""
 
 import hashlib
+import re
 
 import numpy as np
 import pyproj
@@ -14,6 +15,11 @@ Texts = NDArray[np.object_]
 _ALPHABET = np.array(list("0123456789bcdefghjkmnpqrstuvwxyz"))
 """The digits of geohashes: no letter that looks like a number."""
 _DIGITS = 8
+
+_NAME = re.compile(f"[{''.join(_ALPHABET)}]{{{_DIGITS}}}-.*")
+
+_MARGIN_M = 1.0
+"""More than what rounding adds to the place of a geohash."""
 
 
 def new_ids(outlines: NDArray[np.object_], years: NDArray[np.int64], models: Texts, *, taken: set[str]) -> Texts:
@@ -70,6 +76,45 @@ def geohashes(longitude_deg: NDArray[np.float64], latitude_deg: NDArray[np.float
         bit = steps[place % 2] >> (bits - 1 - place // 2) & 1
         digits[place // 5] |= bit << (4 - place % 5)
     return np.array(["".join(each) for each in _ALPHABET[digits].T], dtype=object)
+
+
+def places_named(names: Texts) -> NDArray[np.float64]:
+    """Find the places that names speak of.
+
+    Args:
+        names: ``(S,)`` names.
+
+    Returns:
+        ``(S, 4)`` minimal x and y, maximal x and y in EPSG:3413 of a box around the cell of each geohash: `new_ids` gives the
+        name to no slump that does not reach into it. NaN for a name that `new_ids` never gives.
+
+    Examples:
+        >>> box = shapely.box(0, -2_000_000, 100, -1_999_900)
+        >>> names = new_ids(np.array([box]), np.array([2019]), np.array(["full"]), taken=set())
+        >>> shapely.box(*places_named(names)[0]).intersects(box), places_named(np.array(["mine"])).tolist()
+        (True, [[nan, nan, nan, nan]])
+    """
+    known = np.array([_NAME.fullmatch(name) is not None for name in names], dtype=bool)
+    bounds = np.full((len(names), 4), np.nan)
+    if not known.any():
+        return bounds
+    letters = np.array([list(name[:_DIGITS]) for name in names[known]])
+    digits = np.searchsorted(_ALPHABET, letters)
+    steps = [np.zeros(len(digits), dtype="int64") for _ in range(2)]
+    bits = 5 * _DIGITS
+    for place in range(bits):
+        steps[place % 2] = steps[place % 2] << 1 | (digits[:, place // 5] >> (4 - place % 5) & 1)
+    longitude, latitude = (
+        [(step + side) / 2 ** (bits // 2) * 2 * half - half for side in (0, 1)]
+        for step, half in zip(steps, (180.0, 90.0), strict=True)
+    )
+    corners = pyproj.Transformer.from_crs("EPSG:4326", CRS, always_xy=True).transform(
+        np.array([longitude[0], longitude[1], longitude[0], longitude[1]]),
+        np.array([latitude[0], latitude[0], latitude[1], latitude[1]]),
+    )
+    low, high = ([function(axis, axis=0) for axis in corners] for function in (np.min, np.max))
+    bounds[known] = np.column_stack([*low, *high]) + np.array([-1, -1, 1, 1]) * _MARGIN_M
+    return bounds
 
 
 def _digest(content: bytes) -> str:

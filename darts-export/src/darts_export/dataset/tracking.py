@@ -20,8 +20,10 @@ Every row of Level 2 belongs to one slump, and a slump has at most one row a yea
 
 **What must be passed together.** `track` may be called on a part of the data set if the part is closed: rows whose outlines
 intersect are in the same part, whatever their years and models. The outlines of the last edition (`closing_outlines`) take
-part in that as if they were rows, and all outlines of one of its slumps are in one part. The tables of all parts, put under
-each other and sorted anew, are those of one call on everything.
+part in that as if they were rows, and so do the places that its names speak of
+(`darts_export.dataset.slump_ids.places_named`); all of one of its slumps is in one part
+(`darts_export.dataset.editions.OldSlumps`). The tables of all parts, put under each other and sorted anew, are those of one call
+on everything.
 """
 
 from dataclasses import dataclass
@@ -83,7 +85,7 @@ class Tracks:
 def track(
     yearly: geopandas.GeoDataFrame,
     *,
-    previous: Tracks | None = None,
+    previous: Tracks | geopandas.GeoDataFrame | None = None,
     min_overlap: float = DatasetConfig.min_overlap,
     footprint: str = DatasetConfig.footprint,
     outline_error_m: float = DatasetConfig.outline_error_m,
@@ -93,7 +95,7 @@ def track(
 
     Args:
         yearly: Level 2, from `merge_years`, of any number of places, years and models, in any order; closed (see above).
-        previous: Level 3 of the last edition, whose names are inherited; None for a first edition.
+        previous: Level 3 of the last edition, whose names are inherited, or its `closing_outlines`; None for a first edition.
         min_overlap: Outlines that share this much of the smaller one are of the same ground; above 0, at most 1.
         footprint: Whether areas are those of the ``"median"`` footprint or of the ``"union"``.
         outline_error_m: Standard deviation of the distance by which outlines are off.
@@ -113,7 +115,7 @@ def track(
     models = table["models"].to_numpy(dtype=object)
     links, lines = _follow(outlines, years, models, min_overlap=min_overlap, workers=workers)
     new = Outlines(outlines, years, models, lines)
-    old = None if previous is None else closing_outlines(previous)
+    old = closing_outlines(previous) if isinstance(previous, Tracks) else previous
     names, retired = name_slumps(new, old, min_overlap=min_overlap, workers=workers)
     seen = years_table(table, names[lines], footprint=footprint, outline_error_m=outline_error_m)
     slumps = slumps_table(seen, lines, links)

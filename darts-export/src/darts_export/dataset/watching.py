@@ -1,4 +1,11 @@
-"""Which images looked at an object, and whether they saw all of its ground."""
+"""Which images can say something about an object, and about which of its ground.
+
+An image that sees an object speaks of what it sees. That an object is not there can only be said by an image that would have
+seen it: objects that leave the trusted area of a tile are dropped whole before they are exported, so where a cloud or the
+end of a scene cuts a slump, nothing is seen of the rest either. So an image testifies against an object, or a part of it, only
+if one of its tiles holds all of the object's ground within its trusted area, off its border. This is a cautious rule: where
+edge objects are kept, images that look at a part could say more.
+"""
 
 from dataclasses import dataclass
 
@@ -6,11 +13,14 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from darts_export.dataset.grouping import groups_of
-from darts_export.dataset.uniting import Outlines, intersect, unite
+from darts_export.dataset.uniting import Outlines
 
 _ALL = 1 - 1e-9
-"""Tiles that together cover this share of an object cover all of it: seams between them have no width but rounding."""
+"""What an image sees is all of an object from this share on."""
+
+_EDGE_M = 1.0
+"""An object that comes nearer than this to the border of a trusted area is at it, and would have been dropped. Else a pixel lies
+between them, which is larger; what a straight edge loses on its way to another map is smaller."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +52,11 @@ class Watched:
     """The images that observed each of ``G`` objects."""
 
     n_images: NDArray[np.int64]
-    """``(G,)`` number of images that see it or looked at a part of it."""
+    """``(G,)`` number of images that see it or a part of it, or would have seen it."""
     partly_of: NDArray[np.int64]
     """``(P,)`` the object of each of `partly`, in ascending order."""
     partly: Outlines
-    """``(P,)`` the ground that an image looked at, where that is not all of an object's; one per object and image."""
+    """``(P,)`` the ground of which an image speaks, where that is not all of an object's; one per object and image."""
 
 
 def watch(united: Outlines, alike: NDArray[np.int64], sights: Sights, trusted: TrustedAreas) -> Watched:
@@ -55,39 +65,33 @@ def watch(united: Outlines, alike: NDArray[np.int64], sights: Sights, trusted: T
     Args:
         united: ``(G,)`` the ground of each object.
         alike: ``(G,)`` year and models of each.
-        sights: What images see of them.
+        sights: What images see of them; one per object and image.
         trusted: The trusted areas.
 
     Notes:
-        An image that sees an object looked at what it sees of it, also beyond its trusted area.
+        An image that sees a part of an object and does not hold all of it speaks of that part alone, also beyond its trusted
+        area.
     """
-    which, where, is_all, pieces = _looks(united, alike, trusted)
-    sole = np.bincount(sights.objects, minlength=len(united))[sights.objects] == 1
-    images = np.concatenate([sights.images, trusted.images[where]])
-    objects = np.concatenate([sights.objects, which])
-    looked_at_all = np.concatenate([sole, is_all])
-    ground = np.concatenate([sights.outlines, pieces])
-    groups = groups_of(objects * (int(images.max(initial=0)) + 1) + images)
-    of_group = objects[groups.firsts]
-    is_partly = groups.total(looked_at_all.astype("float64")) == 0
-    partly_of, partly = of_group[is_partly], unite(ground, groups[is_partly])
-    gaps = shapely.area(partly) < _ALL * shapely.area(united[partly_of])
-    return Watched(np.bincount(of_group, minlength=len(united)), partly_of[gaps], partly[gaps])
+    which, where = _held(united, alike, trusted)
+    count = int(max(sights.images.max(initial=0), trusted.images.max(initial=0))) + 1
+    seen, held = sights.objects * count + sights.images, np.unique(which * count + trusted.images[where])
+    observed = np.union1d(seen, held)
+    gaps = ~np.isin(seen, held) & (shapely.area(sights.outlines) < _ALL * shapely.area(united[sights.objects]))
+    n_images = np.bincount(observed // count, minlength=len(united))
+    return Watched(n_images, sights.objects[gaps], sights.outlines[gaps])
 
 
-def _looks(
+def _held(
     united: Outlines, alike: NDArray[np.int64], trusted: TrustedAreas
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], Outlines]:
-    """Object and area of each look, whether it is at all of the object, and at what else."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of an object and a trusted area that holds all of it, off its border."""
     where, which = shapely.STRtree(united).query(trusted.outlines)
     same = trusted.alike[where] == alike[which]
     where, which = where[same], which[same]
     shapely.prepare(trusted.outlines)
-    is_all = shapely.covers(trusted.outlines[where], united[which])
-    near = ~is_all
-    near[near] = shapely.intersects(trusted.outlines[where[near]], united[which[near]])
-    pieces = np.full(len(which), shapely.MultiPolygon(), dtype=object)
-    pieces[near] = intersect(united[which[near]], trusted.outlines[where[near]])
-    looked = is_all | (shapely.area(pieces) > 0)
-    order = np.lexsort((where[looked], which[looked]))
-    return which[looked][order], where[looked][order], is_all[looked][order], pieces[looked][order]
+    inside = shapely.contains_properly(trusted.outlines[where], united[which])
+    where, which = where[inside], which[inside]
+    borders = shapely.boundary(trusted.outlines)
+    shapely.prepare(borders)
+    off = ~shapely.dwithin(borders[where], united[which], _EDGE_M)
+    return which[off], where[off]

@@ -33,7 +33,7 @@ def merge_years(
             ``object_id``  int64: 1, 2, …;
             ``year``  int64; ``models``  str: results of different models are never merged;
             ``n_seen``  int64: images that see a part of it;
-            ``n_observations``  int64: images that see it, or whose trusted area overlaps it;
+            ``n_observations``  int64: images that see it, or would have seen it: a tile of theirs holds all of it;
             ``agreement``  float64, 0 … 1: seen / observed;
             ``probability``  float64: median, over the images that see it, of the mean of their objects' medians weighted by area;
             ``first_date`` ``last_date``  str: of the images that see it;
@@ -43,8 +43,7 @@ def merge_years(
             `darts_export.dataset.median_footprints`.
 
     Notes:
-        An image is what one sensor saw on one day. A place that is in an outline counts as observed by that image, also
-        where outlines reach beyond the trusted area.
+        An image is what one sensor saw on one day. Who can say that an object is not there: `darts_export.dataset.watching`.
     """
     table = observed.sort_values("object_id", ignore_index=True)
     looked = coverage.sort_values([*IMAGE, "tile_id"], kind="stable", ignore_index=True)

@@ -15,6 +15,7 @@ from darts_export.dataset.archive import Unused
 from darts_export.dataset.building import build_levels
 from darts_export.dataset.config import DatasetConfig
 from darts_export.dataset.levels import Levels
+from darts_export.dataset.published import read_tracks, require_published
 from darts_export.dataset.publishing.config import Publication
 from darts_export.dataset.publishing.files import make_files
 from darts_export.dataset.publishing.licences import licence_text
@@ -22,7 +23,7 @@ from darts_export.dataset.publishing.record import RECORD_FILE, Record, read_rec
 from darts_export.dataset.publishing.staging import Staging
 from darts_export.fingerprints import sha256_of
 from darts_export.manifest import MANIFEST_FILE
-from darts_utils.errors import OutputError
+from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import sole_writer
 
 WORK = ".darts-work"
@@ -55,6 +56,7 @@ def build_dataset(
     *,
     config: DatasetConfig | None = None,
     publication: Publication | None = None,
+    previous: Path | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
@@ -65,6 +67,7 @@ def build_dataset(
         out: Folder of the data set: new, empty, or one that holds a data set, which stays complete until its successor is.
         config: How tiles become a data set.
         publication: What the data set says about itself.
+        previous: The last edition, a published data set: its slumps keep their names. None: this is the first.
         force: Build in any case, also what is current.
         progress: Called with the number of files that are made, and of all.
 
@@ -72,21 +75,25 @@ def build_dataset(
         What was done. An interrupted build goes on where it was, and ends with the same bytes.
 
     Raises:
-        ConfigError: An option makes no sense, or a path is no folder of results.
+        ConfigError: An option makes no sense, or a path is no folder of results, or `previous` is `out`.
         TileContractError: One tile has two different results, or the models are mixed and may not be.
-        OutputError: A folder cannot be read or written, `out` holds something else, or another build is at work there.
+        OutputError: A folder cannot be read or written, `out` holds something else, or another build is at work there; or there is no
+            complete data set at `previous`.
     """
     options = config if config is not None else DatasetConfig()
     about = publication if publication is not None else Publication()
     text = licence_text(about)
     _check_folder(out)
     origin = _origin(paths, options, about, text)
+    if previous is not None:
+        origin["previous"] = _edition(previous, out)
     with sole_writer(out):
         standing = read_record(out)
         if not force and standing is not None and standing.origin == origin and _is_whole(standing, out):
             shutil.rmtree(out / WORK, ignore_errors=True)
             return Outcome(standing, (), is_new=False)
-        levels = build_levels(paths, out / WORK / "levels", config=options)
+        tracks = None if previous is None else read_tracks(previous)
+        levels = build_levels(paths, out / WORK / "levels", config=options, previous=tracks)
         key = _key(origin, levels)
         staging = Staging(out / WORK / "published", key=key, out=out)
         record = make_files(
@@ -132,6 +139,17 @@ def _origin(paths: Sequence[Path], options: DatasetConfig, about: Publication, l
     }
     plain: dict[str, Any] = json.loads(json.dumps(origin))
     return plain
+
+
+def _edition(previous: Path, out: Path) -> str:
+    """Hash of what the last edition says it is."""
+    if previous.resolve() == out.resolve():
+        raise ConfigError(
+            f"expected the last edition to be another data set than the one that is built, but both are '{out}': build this "
+            "edition in a new folder"
+        )
+    require_published(previous)
+    return sha256_of(previous / RECORD_FILE)
 
 
 def _inputs(paths: Sequence[Path]) -> str:

@@ -37,7 +37,8 @@ class Record:
     """The manifest of a data set."""
 
     origin: Mapping[str, Any]
-    """What decides the content: ``inputs`` as a hash, ``options``, ``publication``, ``software``."""
+    """What decides the content: ``inputs`` as a hash, ``options``, ``publication``, ``software``; ``previous``, the
+    hash of the manifest of the edition whose names are inherited, if there is one."""
     rows: Mapping[str, int]
     """Table → number of its rows."""
     counts: Mapping[str, int]

@@ -12,7 +12,12 @@ _YEAR = Column("year", "int64", "a", "Calendar year of the images.")
 _AREA = Column("area_m2", "float64", "m2", "Area on the ellipsoid, holes subtracted.")
 _PERIMETER = Column("perimeter_m", "float64", "m", "Length of all outlines on the ellipsoid, holes included.")
 _SEEN = Column("n_seen", "int64", "", "Images that see a part of it.")
-_OBSERVATIONS = Column("n_observations", "int64", "", "Images that see it, or whose trusted area overlaps it.")
+_OBSERVATIONS = Column(
+    "n_observations",
+    "int64",
+    "",
+    "Images that see it, or would have: a tile of theirs holds all of it, off clouds and edges.",
+)
 _AGREEMENT = Column("agreement", "float64", "1", "Images that see it / images that observe it, 0 … 1.")
 _PROBABILITY = Column(
     "probability", "float64", "1", "Median, over the images that see it, of its probability in the image, 0 … 1."
@@ -100,7 +105,7 @@ _LEVEL3 = Table(
         Column("last_year", "int64", "a", "Last year in which it was seen."),
         Column("n_years", "int64", "", "Number of years in which it was seen."),
         Column("n_seen", "int64", "", "Images of these years that see it."),
-        Column("n_observations", "int64", "", "Images of these years that see it, or whose trusted area overlaps it."),
+        Column("n_observations", "int64", "", "Images of these years that see it, or would have seen it."),
         _AGREEMENT,
         Column("probability", "float64", "1", "Median, over its years, of the probability of the year, 0 … 1."),
         Column("first_area_m2", "float64", "m2", "Area in the first year."),
