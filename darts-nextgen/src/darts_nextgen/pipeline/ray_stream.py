@@ -26,7 +26,7 @@ class Operators:
 
     prepare: Operator
     """Done by a task: from a scene to a tile."""
-    worker: type[Operator]
+    worker: type[Any]
     """A class: made once in each model worker, and called there for `Resources.tiles_per_call` tiles at once."""
     worker_arguments: tuple[Any, ...]
     """What the worker is made from. Ray keeps it, with all that the stages need, on the driver's node, from where workers that
