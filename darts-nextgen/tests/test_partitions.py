@@ -74,11 +74,24 @@ def test_a_file_of_that_name_goes_only_if_it_is_a_table_of_ours(tmp_path):
     single = tmp_path / "results.parquet"
     (tmp_path / "other" / "part-00000.parquet").rename(single)
     assert len(filled(single, 2).report().rows) == 2
-    text = tmp_path / "text.parquet"
+    text, other = tmp_path / "text.parquet", tmp_path / "other.parquet"
     text.write_text("not ours")
-    with pytest.raises(OutputError, match="expected a results table at '.*text.parquet', but it cannot be read"):
-        KeptTable(text)
-    assert text.read_text() == "not ours"
+    pd.DataFrame({"scene": ["a"], "clouds": [0.5]}).to_parquet(other)
+    for path in (text, other):
+        before = path.read_bytes()
+        with pytest.raises(
+            OutputError, match=r"table into '.*\.parquet', but a file of another origin is there: rename it"
+        ):
+            KeptTable(path)
+        assert path.read_bytes() == before
+
+
+def test_the_table_of_an_older_version_gives_way(tmp_path):
+    single = tmp_path / "results.parquet"
+    pd.DataFrame({"tile_id": ["a"], "scene": ["/a"], "status": ["done"], "seconds": [1.5]}).to_parquet(single)
+    with pytest.raises(OutputError, match="expected a results table of this version at .* or run the scenes again"):
+        read_report(single)
+    assert [row.tile_id for row in filled(single, 1).report().rows] == ["tile-0"]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -3,16 +3,23 @@
 import os
 import shutil
 import threading
+import time
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
+import rasterio
 import ray
 import torch
+from rasterio.transform import from_origin
+from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 from ray.experimental import get_object_locations
 
 from darts_nextgen import RunConfig, read_report, run_local, run_ray
 from darts_nextgen.pipeline import ray as engine
+from darts_nextgen.pipeline.admission import expected_bytes
+from darts_nextgen.pipeline.plan import plan_run
 from darts_nextgen.pipeline.ray_board import Board
 from darts_nextgen.pipeline.ray_cluster import (
     check_nodes,
@@ -120,8 +127,11 @@ def test_results_are_those_of_one_process_byte_for_byte(cluster, config, monkeyp
     assert set(ours) == set(theirs)
     assert [name for name in theirs if ours[name] != theirs[name]] == []
 
+    stale = out / "errors" / f"{report.rows[0].tile_id}.txt"
+    stale.write_text("of a run that was killed when it had mended this")
     again = run_ray(replace(config, out=out))
     assert [row.status for row in again.rows] == ["current", "current", "current", "failed"]
+    assert [path.name for path in stale.parent.iterdir()] == ["20210822_000000_00_dead.txt"]
     assert {row.tile_id for row in run_local(replace(config, out=out)).current} == {
         row.tile_id for row in again.current
     }
@@ -145,6 +155,89 @@ def test_several_tiles_that_share_calls_have_the_same_results_byte_for_byte(clus
     ours, theirs = files_of(config.out), files_of(expected)
     assert set(ours) == set(theirs)
     assert [name for name in theirs if ours[name] != theirs[name]] == []
+
+
+class StoreWatch:
+    """Asks the object store for its own figures as long as it is entered."""
+
+    def __enter__(self):
+        self._state = get_state_from_address(ray.get_runtime_context().gcs_address)
+        before = self._figures()
+        self._spilled_before, self._used_before = before.spilled_bytes_total, before.object_store_bytes_used
+        self.peak_bytes, self.spilled_bytes, self._ended = 0, 0, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+    def _figures(self):
+        return get_memory_info_reply(self._state).store_stats
+
+    def _watch(self):
+        while not self._ended.wait(0.02):
+            found = self._figures()
+            self.peak_bytes = max(self.peak_bytes, found.object_store_bytes_used - self._used_before)
+            self.spilled_bytes = found.spilled_bytes_total - self._spilled_before
+
+
+def test_tiles_on_their_way_never_need_more_of_the_store_than_they_may(cluster, config, monkeypatch, tmp_path):
+    side_px, count = 400, 16
+    shape = (side_px, side_px)
+    scenes = tmp_path / "scenes"
+    scenes.mkdir()
+    for number in range(count):
+        profile = {
+            "driver": "GTiff",
+            "width": side_px,
+            "height": side_px,
+            "count": 4,
+            "dtype": "uint8",
+            "compress": "deflate",
+        }
+        with rasterio.open(scenes / f"scene{number}.tif", "w", **profile, transform=from_origin(0, 0, 3, 3)) as file:
+            file.write(np.zeros((4, *shape), "uint8"))
+    config = replace(
+        config, scene=(), scenes=(str(scenes / "*.tif"),), models=config.models[0] / "optical.pt", missing="raise",
+        bands={"blue": 1, "green": 2, "red": 3, "nir": 4}, ray=RayConfig(in_flight_gb=0.05),
+    )  # fmt: skip
+    features = plan_run(config).features
+    tile_bytes = expected_bytes(scenes / "scene0.tif", config=config, features=features, models=1)
+    columns = tile_bytes // side_px**2 - 4  # of a byte each; the probabilities have four
+
+    def prepared(table, *, spec):
+        for row in tile_rows(table):
+            tile = example_tile(["red"], shape=shape).drop_vars("red")
+            zeros = {f"v{column}": (("y", "x"), np.zeros(shape, "uint8")) for column in range(columns)}
+            yield tile_table(row, tile.assign(zeros) if row.status == "pending" else None)
+
+    class Worker:
+        def __init__(self, spec):
+            pass
+
+        def __call__(self, table):
+            time.sleep(0.1)  # tasks are faster, and would fill the store
+            for index, row in enumerate(tile_rows(table)):
+                tile = from_row(table, index=index) if row.status == "pending" else None
+                answer = {"p": (("y", "x"), np.zeros(shape, "float32"))}
+                yield tile_table(row, None if tile is None else tile.assign(answer))
+
+    def finished(table, *, spec):
+        for row in tile_rows(table):
+            yield tile_table(replace(row, status="done", bytes={"inference": table.nbytes}))
+
+    for name, made in (("prepare_scenes", prepared), ("ModelWorker", Worker), ("finish_tiles", finished)):
+        monkeypatch.setattr(engine, name, made)
+    with StoreWatch() as store:
+        report = run_ray(config)
+    assert report.counts == {"done": count}
+    assert 2 * tile_bytes <= store.peak_bytes <= 50_000_000 + tile_bytes
+    assert store.spilled_bytes == 0
+    # Where each tile is larger than the limit, one must have left before the next comes.
+    alone = replace(config, scenes=(str(scenes / "scene1?.tif"),), ray=RayConfig(in_flight_gb=1e-6))
+    assert run_ray(alone).counts == {"done": 6}
 
 
 @pytest.mark.slow
@@ -309,7 +402,7 @@ def test_nodes_with_other_versions_are_refused():
         ({"model_gpus": 1}, "cpu", NODE | {"GPU": 1.0}, "expected ray.model_gpus to be 0 with device='cpu', but got 1"),
         ({}, "auto", {"GPU": 1.0}, "expected a cluster with CPUs"),
         ({"task_cpus": 9}, "auto", NODE, "expected a node with 9 CPUs .* the largest with 8 CPUs"),
-        ({"model_workers": 8}, "auto", NODE, "expected room for 8 model workers of 1 CPU"),
+        ({"model_workers": 8, "model_cpus": 1}, "auto", NODE, "expected room for 8 model workers of 1 CPU"),
     ],
 )
 def test_what_the_cluster_does_not_have_is_refused(options, device, node, message):

@@ -77,7 +77,8 @@ def test_what_is_no_results_table_is_named(tmp_path):
         read_report(tmp_path / "text.parquet")
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     with pytest.raises(
-        OutputError, match="expected a results table at '.*', but its columns are a: name results.parquet"
+        OutputError,
+        match="expected a results table of this version at '.*', but its columns are a: name results.parquet",
     ):
         read_report(tmp_path / "other.parquet")
 

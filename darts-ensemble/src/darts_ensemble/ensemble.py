@@ -14,6 +14,7 @@ from darts_ensemble.membership import Membership, Missing, check_missing, member
 from darts_ensemble.sources import Source, model_files
 from darts_ensemble.weighting import check_member_names, checked_weights
 from darts_utils.errors import ConfigError, DartsWarning
+from darts_utils.grids import tile_id
 from darts_utils.inference.checkpoint import naming_file, read_checkpoint
 from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig
 from darts_utils.models import TileModel, model_class
@@ -180,7 +181,7 @@ class Ensemble:
         for tile, membership in zip(tiles, memberships, strict=True):
             notice = membership.notice(tile, ensemble=self._name)
             if notice is not None:
-                warnings.warn(notice, DartsWarning, stacklevel=2)
+                warnings.warn(DartsWarning(notice, tile_id=tile_id(tile)), stacklevel=2)
         averages = [RunningAverage(with_std=keep_std) for _ in tiles]
         added: list[dict[str, Any]] = [{} for _ in tiles]
         for member in self._members:

@@ -99,4 +99,13 @@ class TrainingError(DartsError, RuntimeError):
 
 
 class DartsWarning(UserWarning):
-    """Base of the warnings of DARTS: the result is defined, but perhaps not what was hoped for."""
+    """Base of the warnings of DARTS: the result is defined, but perhaps not what was hoped for.
+
+    Args:
+        message: What is to be known, in words.
+        tile_id: The tile that it is about, where several are worked on together; None: whatever is being worked on.
+    """
+
+    def __init__(self, message: str = "", *, tile_id: str | None = None) -> None:
+        super().__init__(message)
+        self.tile_id = tile_id

@@ -4,7 +4,7 @@ import logging
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -80,19 +80,46 @@ def describe_error(error: BaseException) -> str:
 
 
 @contextmanager
-def collected_warnings() -> Iterator[list[str]]:
-    """Collect what the packages warn of (`DartsWarning`), each once, and let all other warnings go their way.
+def caught_warnings() -> Iterator[list[DartsWarning]]:
+    """Catch what the packages warn of (`DartsWarning`), and let all other warnings go their way.
 
     Yields:
-        List that holds one line for each warning when the block has ended.
+        List that holds the warnings, in order, when the block has ended.
     """
-    notes: list[str] = []
+    ours: list[DartsWarning] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DartsWarning)
-        yield notes
+        yield ours
     for warning in caught:
-        if issubclass(warning.category, DartsWarning):
-            notes.append(" ".join(str(warning.message).split()))
+        if isinstance(warning.message, DartsWarning):
+            ours.append(warning.message)
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    notes[:] = dict.fromkeys(notes)
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """Catch warnings as `caught_warnings` does.
+
+    Yields:
+        List that holds one line for each warning, each once, when the block has ended.
+    """
+    notes: list[str] = []
+    with caught_warnings() as ours:
+        yield notes
+    notes[:] = note_lines(ours)
+
+
+def note_lines(ours: Iterable[DartsWarning], *, tile_id: str | None = None) -> list[str]:
+    r"""Say warnings in one line each, each once.
+
+    Args:
+        ours: The warnings.
+        tile_id: Only those about this tile, or about no tile in particular; None: all.
+
+    Examples:
+        >>> note_lines([DartsWarning("too\n dark", tile_id="a"), DartsWarning("half", tile_id="b")], tile_id="a")
+        ['too dark']
+    """
+    chosen = (each for each in ours if tile_id is None or each.tile_id in (None, tile_id))
+    return list(dict.fromkeys(" ".join(str(each).split()) for each in chosen))

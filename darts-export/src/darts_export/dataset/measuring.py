@@ -50,7 +50,8 @@ def measured(outlines: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArra
         large = ((bounds[:, 2:] - bounds[:, :2]) > _LARGEST_M).any(axis=1) | (np.abs(bounds) > 0.7 * _REACH_M).any(
             axis=1
         )
-    for_kernel = np.where(large, None, outlines)
+    for_kernel = outlines.copy()
+    for_kernel[large] = None
     parts, owner = shapely.get_parts(for_kernel, return_index=True)
     rings, part = shapely.get_rings(parts, return_index=True)
     points, ring = shapely.get_coordinates(rings, return_index=True)

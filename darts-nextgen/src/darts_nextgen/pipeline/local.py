@@ -17,7 +17,7 @@ from darts_nextgen.pipeline.report import RunReport, TileRow
 from darts_nextgen.pipeline.runfiles import RUN_FILE, write_config
 from darts_nextgen.pipeline.stages import run_stages
 from darts_nextgen.pipeline.tasks import SceneTask
-from darts_nextgen.pipeline.tile_steps import Handling, NamedStep, take_steps
+from darts_nextgen.pipeline.tile_steps import Handling, NamedStep, remove_traceback, take_steps
 from darts_utils.files import remove_leftovers, sole_writer
 from darts_utils.logging import get_logger
 
@@ -139,6 +139,7 @@ def current_row(task: SceneTask, verdict: Verdict, *, out: Path) -> TileRow | No
     if verdict.manifest is None or not verdict.is_current:
         _logger.info("%s is to be mapped: %s", task.tile_id, "; ".join(verdict.reasons))
         return None
+    remove_traceback(out, task.tile_id)  # a run that was killed when the tile was done has left it
     manifest, folder = verdict.manifest, out / task.tile_id
     products = {file.asset: str(folder / file.name) for file in manifest.files}
     return TileRow(

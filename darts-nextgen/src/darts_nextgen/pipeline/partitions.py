@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from darts_nextgen.pipeline.layout import RESULTS_FILE
-from darts_nextgen.pipeline.report import RunReport, StoredRows, TileRow, read_report, write_rows
+from darts_nextgen.pipeline.report import RunReport, StoredRows, TileRow, is_table, write_rows
 from darts_utils.errors import OutputError
 from darts_utils.files import is_file
 
@@ -110,10 +110,13 @@ def kept_table(out: Path) -> Iterator[KeptTable]:
 
 
 def _clear(folder: Path) -> None:
-    """Remove the table of an earlier run, also one that is a single file."""
+    """Remove the table of an earlier run, also one that is a single file, of whatever version."""
     is_single = is_file(folder)
-    if is_single:
-        read_report(folder)  # what is no table of ours stays
+    if is_single and not is_table(folder):
+        raise OutputError(
+            f"expected to write the results table into '{folder}', but a file of another origin is there: rename it, or choose "
+            "another folder"
+        )
     try:
         if is_single:
             folder.unlink()

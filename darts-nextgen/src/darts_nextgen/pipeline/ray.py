@@ -135,7 +135,9 @@ class _RayRun:
         board = Board.beside_driver()
         threading.Thread(target=self._post_some, args=(scenes, board, table), daemon=True, name="admission").start()
         try:
-            for batch in self._operators(board).iter_batches(batch_size=None, batch_format="pyarrow"):
+            # Whatever Ray fetched ahead, it would keep until more comes, and more may wait for just this tile to leave.
+            ended = self._operators(board).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+            for batch in ended:
                 for row in tile_rows(batch):
                     if row.tile_id != _BLANK.tile_id:
                         posted = self._on_the_way.pop(row.tile_id)
@@ -158,11 +160,13 @@ class _RayRun:
         try:
             count = 0
             for scene in scenes:
+                if self._admission.is_closed:
+                    break
                 if scene is None:
                     count += self._post_blanks(board, count)
                 else:
                     count += self._post(scene, board, count, table)
-                if count >= _SCENES_PER_STREAM or self._admission.is_closed:
+                if count >= _SCENES_PER_STREAM:
                     break
             else:
                 self._is_over = True

@@ -26,10 +26,11 @@ class Operators:
 
     prepare: Operator
     """Done by a task: from a scene to a tile."""
-    worker: Callable[..., Operator]
-    """Made once in each model worker, and called there for `Resources.tiles_per_call` tiles at once."""
+    worker: type[Any]
+    """A class: made once in each model worker, and called there for `Resources.tiles_per_call` tiles at once."""
     worker_arguments: tuple[Any, ...]
-    """What the worker is made from."""
+    """What the worker is made from. Ray keeps it, with all that the stages need, on the driver's node, from where workers that
+    were lost are made anew on any other."""
     finish: Operator
     """Done by a task: from a tile to a row of the report."""
 
@@ -69,7 +70,8 @@ def stream_tables(
             memory=resources.task_memory_bytes,
         )
         mapped = prepared.map_batches(
-            _bound(operators.worker, operators.worker_arguments),
+            operators.worker,
+            fn_constructor_args=operators.worker_arguments,
             batch_size=resources.tiles_per_call,
             batch_format="pyarrow",
             compute=ActorPoolStrategy(size=resources.model_workers, max_tasks_in_flight_per_actor=_CALLS_AHEAD),
@@ -84,19 +86,3 @@ def stream_tables(
             memory=resources.task_memory_bytes,
         )
         return finished
-
-
-def _bound(worker: Callable[..., Operator], arguments: tuple[Any, ...]) -> type:
-    """A class that needs no arguments: they travel with it by value, so that a worker that is lost can be made anew.
-
-    Arguments of an actor lie in the object store, where they may be lost with a node.
-    """
-
-    class Worker:
-        def __init__(self) -> None:
-            self._work = worker(*arguments)
-
-        def __call__(self, table: pa.Table) -> Iterator[pa.Table]:
-            yield from self._work(table)
-
-    return Worker

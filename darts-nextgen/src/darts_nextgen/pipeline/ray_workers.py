@@ -24,9 +24,9 @@ from darts_nextgen.pipeline.resuming import judge_task
 from darts_nextgen.pipeline.rows import TILE_COLUMN, from_row, to_row
 from darts_nextgen.pipeline.stages import infer_tiles, load_models, run_stages
 from darts_nextgen.pipeline.tasks import SceneTask
-from darts_nextgen.pipeline.tile_steps import Handling, NamedStep, failed_row, take_steps, timed_row
+from darts_nextgen.pipeline.tile_steps import Handling, NamedStep, failed_row, noted_row, take_steps, timed_row
 from darts_utils.errors import CheckpointError
-from darts_utils.faults import attempt, collected_warnings
+from darts_utils.faults import attempt, caught_warnings, note_lines
 from darts_utils.logging import configure_logging, get_logger, log_tile
 
 REPORT_COLUMN = "darts_row"
@@ -181,15 +181,18 @@ class ModelWorker:
         yield from (tile_table(row) for row in rows if row.status != "pending")
         if len(pending) > 1 and self._is_first_try([rows[index] for index in pending]):
             tiles = [from_row(table, index=index) for index in pending]
-            together = attempt(partial(self._infer_together, tiles), step="inference", logger=_logger)
+            with caught_warnings() as caught:
+                together = attempt(partial(self._infer_together, tiles), step="inference", logger=_logger)
             if together.value is not None:
                 seconds = together.seconds / len(tiles)
                 for index, tile in zip(pending, together.value, strict=True):
                     row = timed_row(rows[index], "inference", seconds=seconds, made=tile)
+                    with log_tile(row.tile_id):
+                        row = noted_row(row, note_lines(caught, tile_id=row.tile_id))
                     yield _travelling(row, tile, spec=self._spec)
                 self._note_end([rows[index] for index in pending])
                 return
-        for index in pending:  # one by one, so that each fails, and warns, for itself
+        for index in pending:  # one by one, so that each fails for itself
             yield from _watched(
                 rows[index], "inference", partial(self._inferred, rows[index], table, index=index), spec=self._spec
             )
@@ -212,12 +215,10 @@ class ModelWorker:
         )
 
     def _infer_together(self, tiles: Sequence[xr.Dataset]) -> list[xr.Dataset] | None:
-        """Probabilities of several tiles; None where there were warnings, which belong to one tile each."""
+        """Probabilities of several tiles; None where there are no models, which each tile tells for itself."""
         if self._loaded.value is None:
             return None
-        with collected_warnings() as notes:
-            made = infer_tiles(tiles, config=self._spec.config, ensemble=self._loaded.value)
-        return None if notes else made
+        return infer_tiles(tiles, config=self._spec.config, ensemble=self._loaded.value)
 
     def _infer_one(self, tile: xr.Dataset) -> xr.Dataset:
         if self._loaded.value is None:

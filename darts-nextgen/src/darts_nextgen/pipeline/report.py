@@ -197,6 +197,15 @@ def read_report(path: str | os.PathLike[str]) -> RunReport:
     return RunReport(StoredRows(parts), place)
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file is a results table, of this or an older version."""
+    try:
+        names = pq.read_schema(path).names
+    except (OSError, pa.ArrowException):
+        return False
+    return {"tile_id", "scene", "status"} <= {*names}
+
+
 def _check_schema(part: Path) -> None:
     try:
         schema = pq.read_schema(part)
@@ -206,7 +215,10 @@ def _check_schema(part: Path) -> None:
         ) from error
     if not schema.equals(SCHEMA):
         found = ", ".join(schema.names)
-        raise OutputError(f"expected a results table at '{part}', but its columns are {found}: name {RESULTS_FILE}")
+        raise OutputError(
+            f"expected a results table of this version at '{part}', but its columns are {found}: name {RESULTS_FILE}, or run the "
+            "scenes again"
+        )
 
 
 def _rows_of(part: Path) -> list[TileRow]:

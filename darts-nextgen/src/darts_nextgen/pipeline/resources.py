@@ -1,12 +1,16 @@
 """What each stage of a Ray run may use, from its options and what the cluster has; knows nothing of Ray itself."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, DartsWarning
 
 _GB = 1_000_000_000
+
+_ROUNDING = 1e-4
+"""Ray counts CPUs and GPUs in steps of this size."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +24,15 @@ class RayConfig:
     address: str | None = None
     """Address of the cluster; None: the one that ``RAY_ADDRESS`` names, else one is started on this machine for the run."""
     task_cpus: float | None = None
-    """CPUs of a task that loads and preprocesses a scene, or postprocesses and exports it; None: 1, without GPUs a half."""
+    """CPUs of a task that loads and preprocesses a scene, or postprocesses and exports it; None: 1, without GPUs what
+    a model worker leaves of a CPU."""
     task_memory_gb: float | None = None
     """Memory that such a task needs, 10⁹ bytes; None: its CPUs' share of the memory of the smallest node with CPUs."""
     model_workers: int | None = None
     """Processes that hold the models; None: as many as the GPUs allow, without GPUs one for each CPU."""
     model_cpus: float | None = None
-    """CPUs of such a process, for Ray's scheduling; None: 1, without GPUs a half, so that tasks run beside it."""
+    """CPUs of such a process, for Ray's scheduling; None: 1, without GPUs a half, and less where all of them together would
+    take more than half of a node that they may end up on."""
     model_gpus: float | None = None
     """GPUs of such a process, also a part of one; None: 1 where the cluster has GPUs and `device` is not ``"cpu"``, else 0."""
     tiles_per_call: int | None = None
@@ -92,6 +98,14 @@ def derive_resources(config: RayConfig, *, device: str, nodes: Sequence[Mapping[
         ConfigError: A GPU is asked for and there is none, one of several GPUs of a machine is named, or a worker would never
             find a place; says what the cluster has.
 
+    Warns:
+        DartsWarning: By the options, model workers that come to a node from lost ones might leave no CPUs for tasks there.
+
+    Notes:
+        Ray starts the model workers of a lost node anew wherever there is room, before any task that waits. Were they to take
+        all CPUs of the nodes that are left, nothing would ever run again. So by default they never take more than half of a
+        node, even where all of them meet on it. Nodes without GPUs are taken to be of about the same size.
+
     Examples:
         >>> node = {"CPU": 8.0, "memory": 16e9, "object_store_memory": 8e9}
         >>> found = derive_resources(RayConfig(), device="auto", nodes=[node])
@@ -113,16 +127,26 @@ def derive_resources(config: RayConfig, *, device: str, nodes: Sequence[Mapping[
         )
     on_gpu = device != "cpu" and gpus > 0 and config.model_gpus != 0
     model_gpus = 0 if not on_gpu else 1 if config.model_gpus is None else config.model_gpus
-    share = min(1.0 if on_gpu else 0.5, cpus / 2)  # without GPUs all compute everywhere, and the system shares the CPUs
-    task_cpus = share if config.task_cpus is None else config.task_cpus
-    model_cpus = share if config.model_cpus is None else config.model_cpus
-    most = int(gpus / model_gpus) if on_gpu else int(cpus / 2 / model_cpus)
-    workers = max(1, most) if config.model_workers is None else config.model_workers
+    if on_gpu:
+        places = [(node["CPU"], _gpu_places(node.get("GPU", 0), model_gpus)) for node in working]
+        workers = config.model_workers or max(1, sum(count for _, count in places))
+    else:
+        workers = config.model_workers or max(1, int(cpus / 2 / (config.model_cpus or 0.5)))
+        places = [(node["CPU"], workers) for node in working]
+    places = [(node_cpus, min(count, workers)) for node_cpus, count in places if count > 0]
+    model_cpus, task_cpus = _shares(config, places, on_gpu=on_gpu)
     _check_places(working, has, cpus=max(task_cpus, model_cpus), gpus=model_gpus)
-    if workers * model_cpus + task_cpus > cpus or workers * model_gpus > gpus:
+    if workers * model_cpus + task_cpus > cpus or workers * model_gpus > gpus + _ROUNDING:
         raise ConfigError(
             f"expected room for {workers} model workers of {model_cpus:g} CPU and {model_gpus:g} GPU beside a task of "
             f"{task_cpus:g} CPU, but {has}: ask for less, or add nodes"
+        )
+    if any(node_cpus - count * model_cpus < task_cpus - _ROUNDING for node_cpus, count in places):
+        warnings.warn(
+            f"if nodes are lost, {workers} model workers of {model_cpus:g} CPU may come to take all CPUs of those that are left, "
+            "and the run would stand still: choose a smaller ray.model_cpus",
+            DartsWarning,
+            stacklevel=2,
         )
     memory = [node.get("memory", 0) * min(1, task_cpus / node["CPU"]) for node in working]
     store = sum(node.get("object_store_memory", 0) for node in nodes)
@@ -136,6 +160,29 @@ def derive_resources(config: RayConfig, *, device: str, nodes: Sequence[Mapping[
         in_flight_bytes=int(store / 2 if config.in_flight_gb is None else config.in_flight_gb * _GB),
         device="cuda" if on_gpu else "cpu",
     )
+
+
+def _gpu_places(gpus: float, model_gpus: float) -> int:
+    """How many model workers the GPUs of a node hold; a part of a GPU is always one of a single GPU."""
+    return int(gpus) * int(1 / model_gpus + _ROUNDING) if model_gpus < 1 else int(gpus / model_gpus)
+
+
+def _shares(config: RayConfig, places: Sequence[tuple[float, int]], *, on_gpu: bool) -> tuple[float, float]:
+    """CPUs of a model worker and of a task.
+
+    Args:
+        config: The options.
+        places: Of each node that model workers may end up on, its CPUs and how many of them may meet there.
+        on_gpu: Whether model workers have GPUs of their own.
+    """
+    half = min((cpus / 2 / count for cpus, count in places), default=1.0)
+    usual = max(_ROUNDING, math.floor(min(1.0 if on_gpu else 0.5, half) / _ROUNDING) * _ROUNDING)
+    model_cpus = round(usual, 4) if config.model_cpus is None else config.model_cpus
+    # Without GPUs all compute everywhere, so that a worker and a task share a CPU.
+    wanted = 1.0 if on_gpu else 1 - min(model_cpus, 0.5)
+    left = min((cpus - count * model_cpus for cpus, count in places), default=wanted)
+    task_cpus = round(min(wanted, left) if left > 0 else wanted, 4)
+    return model_cpus, task_cpus if config.task_cpus is None else config.task_cpus
 
 
 def _check_places(nodes: Sequence[Mapping[str, float]], has: str, *, cpus: float, gpus: float) -> None:

@@ -61,15 +61,11 @@ def take_steps(row: TileRow, passed: Any, steps: Iterable[NamedStep], *, handlin
                     pause_seconds=handling.pause_seconds,
                 )
             passed = done.value
-            for note in notes:
-                _logger.warning("%s", note)
-            row = timed_row(row, name, seconds=done.seconds, made=passed)
-            row = replace(row, warnings=tuple(dict.fromkeys((*row.warnings, *notes))))
+            row = noted_row(timed_row(row, name, seconds=done.seconds, made=passed), notes)
             if done.error is not None:
                 return failed_row(row, name, error=done.error, told=done.traceback, out=handling.out), None
     if isinstance(passed, TileOutcome):
-        with contextlib.suppress(OSError):
-            traceback_path(handling.out, row.tile_id).unlink()
+        remove_traceback(handling.out, row.tile_id)
         row = replace(
             row, status="done", objects=passed.objects, area_km2=passed.area_km2, products=dict(passed.products)
         )
@@ -84,6 +80,13 @@ def timed_row(row: TileRow, name: str, *, seconds: float, made: Any) -> TileRow:
         seconds={**row.seconds, name: row.seconds.get(name, 0.0) + seconds},
         bytes={**row.bytes, **sizes},
     )
+
+
+def noted_row(row: TileRow, notes: Iterable[str]) -> TileRow:
+    """Log what was warned of, and add it to a row."""
+    for note in notes:
+        _logger.warning("%s", note)
+    return replace(row, warnings=tuple(dict.fromkeys((*row.warnings, *notes))))
 
 
 def failed_row(row: TileRow, name: str | None, *, error: str, told: str | None, out: Path) -> TileRow:
@@ -106,6 +109,12 @@ def failed_row(row: TileRow, name: str | None, *, error: str, told: str | None, 
             _logger.warning("the traceback cannot be kept: %s", trouble)
             kept = None
     return replace(row, status="failed", failed_stage=name, error=error, traceback=kept)
+
+
+def remove_traceback(out: Path, tile_id: str) -> None:
+    """Remove the traceback of a tile that is fine now."""
+    with contextlib.suppress(OSError):
+        traceback_path(out, tile_id).unlink()
 
 
 def traceback_path(out: Path, tile_id: str) -> Path:

@@ -134,9 +134,11 @@ def _check_surroundings(tile: xr.Dataset, trained: Surroundings | None, *, consu
     silent = f"tile {tile_id(tile)!r}" if made is None else consumer
     named = consumer if made is None else f"tile {tile_id(tile)!r}"
     warnings.warn(
-        f"{_ELEVATION} of {named} is relative to the mean {known}, and {silent} does not say which one it means: see that it "
-        "is the same",
-        DartsWarning,
+        DartsWarning(
+            f"{_ELEVATION} of {named} is relative to the mean {known}, and {silent} does not say which one it means: see that "
+            "it is the same",
+            tile_id=tile_id(tile),
+        ),
         stacklevel=3,
     )
 

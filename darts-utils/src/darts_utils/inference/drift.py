@@ -112,8 +112,10 @@ def check_drift(
             )
     if found:
         warnings.warn(
-            f"tile {tile_id(tile)!r} differs from what {consumer} was trained on: {'; '.join(found)}; see whether it was "
-            "prepared in the same way, and do not trust its probabilities unseen",
-            DartsWarning,
+            DartsWarning(
+                f"tile {tile_id(tile)!r} differs from what {consumer} was trained on: {'; '.join(found)}; see whether it was "
+                "prepared in the same way, and do not trust its probabilities unseen",
+                tile_id=tile_id(tile),
+            ),
             stacklevel=3,
         )

@@ -36,7 +36,7 @@ def applied_temperature(config: Mapping[str, Any]) -> float | None:
         return None
     temperature = entry.get("temperature") if isinstance(entry, Mapping) else None
     is_number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-    usable = is_number and math.isfinite(temperature) and temperature > 0  # type: ignore[arg-type]
+    usable = is_number and math.isfinite(temperature) and temperature > 0  # type: ignore[arg-type, operator]
     if not isinstance(entry, Mapping) or not isinstance(entry.get("apply"), bool) or not (usable or not entry["apply"]):
         raise CheckpointError(
             f"expected calibration to have a temperature above 0, and apply = true or false, but got {entry!r}: correct the "

@@ -1,0 +1,89 @@
+"""What the workers of a Ray run do with tables of tiles; called here in this process, without a cluster."""
+
+import shutil
+
+import pyarrow as pa
+import pytest
+import torch
+
+from darts_nextgen import RunConfig
+from darts_nextgen.pipeline import ray_workers
+from darts_nextgen.pipeline.plan import plan_run
+from darts_nextgen.pipeline.ray_workers import ModelWorker, RaySpec, prepare_scenes, tile_rows, tile_table
+from darts_nextgen.pipeline.report import TileRow
+from darts_nextgen.pipeline.rows import from_row
+from darts_utils.inference.config import InferenceConfig
+
+BATCH_SIZE = 7
+"""No number of patches of these tiles is a multiple of it, so that batches hold patches of several tiles."""
+
+
+@pytest.fixture(scope="module")
+def spec(planet, sentinel, models, tmp_path_factory):
+    """A run that leaves out models that lack something."""
+    folder = tmp_path_factory.mktemp("workers")
+    other = folder / "20210821_000000_00_0001"
+    shutil.copytree(planet.scene, other)
+    config = RunConfig(
+        scene=(planet.scene, sentinel.scene, other), models=models, dem=planet.dem, tcvis=planet.tcvis, missing="skip",
+        sentinel2_offset_dn=0, device="cpu", out=folder / "out", inference=InferenceConfig(batch_size=BATCH_SIZE),
+    )  # fmt: skip
+    plan = plan_run(config)
+    return RaySpec(plan.config, plan.features, dict(plan.model_hashes))
+
+
+@pytest.fixture(scope="module")
+def prepared(spec):
+    """A table for each scene, as tasks hand them on; the second has no elevation, so that a model is left out there."""
+    scenes = [TileRow(path.name, path) for path in spec.config.scene]
+    tables = [table for row in scenes for table in prepare_scenes(tile_table(row), spec=spec)]
+    tables[1] = tile_table(*tile_rows(tables[1]), from_row(tables[1]).drop_vars(["slope", "relative_elevation"]))
+    return tables
+
+
+@pytest.fixture
+def one_thread():
+    """The network computes with one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_tiles_that_share_a_call_are_as_if_each_came_alone(spec, prepared, one_thread, monkeypatch):
+    worker, calls, infer = ModelWorker(spec), [], ray_workers.infer_tiles
+
+    def counted(tiles, **options):
+        calls.append(len(tiles))
+        return infer(tiles, **options)
+
+    monkeypatch.setattr(ray_workers, "infer_tiles", counted)
+    alone = [table for each in prepared for table in worker(each)]
+    together = list(worker(pa.concat_tables(prepared, promote_options="default")))
+    assert calls == [1, 1, 1, 3]  # nothing is computed twice, though there are warnings
+    for ours, theirs in zip(together, alone, strict=True):
+        assert from_row(ours).identical(from_row(theirs))  # to the last bit
+        (row,), (other,) = tile_rows(ours), tile_rows(theirs)
+        assert (row.tile_id, row.warnings, row.bytes) == (other.tile_id, other.warnings, other.bytes)
+    first, second, third = (tile_rows(table)[0].warnings for table in together)
+    assert any("does without model" in note for note in second)
+    assert not any("does without model" in note for note in (*first, *third))
+
+
+def test_where_a_call_fails_its_tiles_go_one_by_one(spec, prepared, monkeypatch):
+    infer, deadly = ray_workers.infer_tiles, tile_rows(prepared[1])[0].tile_id
+
+    def failing(tiles, **options):
+        if deadly in {tile.attrs["tile_id"] for tile in tiles}:
+            raise RuntimeError("this one")
+        return infer(tiles, **options)
+
+    monkeypatch.setattr(ray_workers, "infer_tiles", failing)
+    rows = [
+        row
+        for table in ModelWorker(spec)(pa.concat_tables(prepared, promote_options="default"))
+        for row in tile_rows(table)
+    ]
+    assert [row.status for row in rows] == ["pending", "failed", "pending"]
+    assert (rows[1].failed_stage, rows[1].error) == ("inference", "RuntimeError: this one")
+    assert rows[1].traceback.exists()
