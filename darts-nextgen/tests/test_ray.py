@@ -54,10 +54,12 @@ def cluster():
         "OGR_CURRENT_DATE": "2026-01-01T00:00:00.000Z",
         "SOURCE_DATE_EPOCH": "1767225600",
     }
-    ray.init(
-        address="local", num_cpus=2, num_gpus=0, object_store_memory=300_000_000, include_dashboard=False,
-        log_to_driver=False, runtime_env={"env_vars": environment},
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # beside other tests, workers that give way to all would starve
+        ray.init(
+            address="local", num_cpus=2, num_gpus=0, object_store_memory=300_000_000, include_dashboard=False,
+            log_to_driver=False, runtime_env={"env_vars": environment},
+        )  # fmt: skip
     yield
     ray.shutdown()
 
