@@ -149,7 +149,7 @@ def _timed(folder: Path) -> tuple[float, float, str]:
     return middle - started, ended - middle, same_levels(mine, other)
 
 
-@benchmark("dataset_levels")
+@benchmark("dataset-levels")
 def levels() -> Row:
     """Levels 1 and 2 of a million polygons; geopandas on a twentieth and a tenth of them."""
     place = Path(tempfile.mkdtemp(prefix="darts-benchmark-"))
@@ -177,7 +177,7 @@ def levels() -> Row:
     )
 
 
-@benchmark("dataset_memory")
+@benchmark("dataset-memory")
 def memory() -> Row:
     """Memory of all processes of a build of ten million polygons."""
     place = Path(tempfile.mkdtemp(prefix="darts-benchmark-"))

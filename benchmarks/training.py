@@ -142,7 +142,7 @@ def drained(loader: DataLoader[Any]) -> int:
     return sum(1 for _ in loader)
 
 
-@benchmark("training input")
+@benchmark("training-input")
 def training_input() -> list[Row]:
     """Patches a second, without and with variation."""
     return [_input_row(varied=False), _input_row(varied=True)]
@@ -176,7 +176,7 @@ def _same_tensors(mine: DataLoader[Any], other: DataLoader[Any]) -> str:
     return f"images differ by at most {largest:.1g}, labels are equal"
 
 
-@benchmark("training memory")
+@benchmark("training-memory")
 def training_memory() -> Row:
     """Memory of a process after the third epoch against that after the first."""
     first, third = (peak_bytes("training", "epochs", number) for number in ("1", "3"))

@@ -54,9 +54,11 @@ def stream_tables(
         not as a wall: the wall is `darts_nextgen.pipeline.admission`.
     """
     context = DataContext.get_current().copy()
-    context.execution_options.resource_limits = ExecutionResources.for_limits(
-        object_store_memory=resources.in_flight_bytes
-    )
+    if not callable(tables):
+        # Whoever hands out tables while they go lets in what has room; a budget would block a tile that is let in alone.
+        context.execution_options.resource_limits = ExecutionResources.for_limits(
+            object_store_memory=resources.in_flight_bytes
+        )
     context.target_max_block_size = 1
     context.enable_progress_bars = False
     context.print_on_execution_start = False

@@ -24,7 +24,7 @@ from darts_export.dataset.publishing.staging import Staging
 from darts_export.fingerprints import sha256_of
 from darts_export.manifest import MANIFEST_FILE
 from darts_utils.errors import ConfigError, OutputError
-from darts_utils.files import sole_writer
+from darts_utils.files import remove_leftovers, sole_writer
 
 WORK = ".darts-work"
 """Folder within a data set that is being built: everything that is not complete; it goes when the build is done."""
@@ -87,7 +87,8 @@ def build_dataset(
     origin = _origin(paths, options, about, text)
     if previous is not None:
         origin["previous"] = _edition(previous, out)
-    with sole_writer(out):
+    with sole_writer(out) as is_certain:
+        remove_leftovers(out, all_writers=is_certain)
         standing = read_record(out)
         if not force and standing is not None and standing.origin == origin and _is_whole(standing, out):
             shutil.rmtree(out / WORK, ignore_errors=True)
