@@ -22,7 +22,7 @@ from darts_nextgen.pipeline.queueing import Queued, queued_scenes, with_pauses
 from darts_nextgen.pipeline.rates import Pace, Rates
 from darts_nextgen.pipeline.ray_board import Board
 from darts_nextgen.pipeline.ray_cluster import check_nodes, connected, node_resources
-from darts_nextgen.pipeline.ray_stream import Operators, stream_tables
+from darts_nextgen.pipeline.ray_stream import CALLS_AHEAD, Operators, stream_tables
 from darts_nextgen.pipeline.ray_workers import ModelWorker, RaySpec, finish_tiles, prepare_scenes, tile_rows, tile_table
 from darts_nextgen.pipeline.report import RunReport, TileRow
 from darts_nextgen.pipeline.resources import Resources, derive_resources
@@ -114,7 +114,8 @@ class _RayRun:
         self._pace = Pace(plan.total, workers=resources.model_workers)
         self._admission = Admission(
             resources.in_flight_bytes,
-            held=resources.model_workers * resources.tiles_per_call,
+            # of the calls that wait, and of the one whose answer is on its way, the store has tiles without and with probabilities
+            held=resources.model_workers * resources.tiles_per_call * (CALLS_AHEAD + 1),
             least=resources.tiles_per_call,
         )
         self._on_the_way: dict[str, _Posted] = {}

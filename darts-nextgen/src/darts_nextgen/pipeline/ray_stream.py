@@ -16,7 +16,7 @@ from darts_nextgen.pipeline.resources import Resources
 Operator = Callable[[pa.Table], Iterator[pa.Table]]
 """Takes a table of tiles and gives tables of tiles."""
 
-_CALLS_AHEAD = 2
+CALLS_AHEAD = 2
 """Calls that a process with models is given at once: the tiles of the next are fetched while it computes."""
 
 
@@ -54,8 +54,11 @@ def stream_tables(
         not as a wall: the wall is `darts_nextgen.pipeline.admission`.
     """
     context = DataContext.get_current().copy()
-    if not callable(tables):
-        # Whoever hands out tables while they go lets in what has room; a budget would block a tile that is let in alone.
+    if callable(tables):
+        # Whoever hands out tables while they go lets in what has room. Shares of Ray's would only block what is let in: an
+        # operator whose share is smaller than its task waits for ever, as long as another one works, and the source always does.
+        context.op_resource_reservation_enabled = False
+    else:
         context.execution_options.resource_limits = ExecutionResources.for_limits(
             object_store_memory=resources.in_flight_bytes
         )
@@ -76,7 +79,7 @@ def stream_tables(
             fn_constructor_args=operators.worker_arguments,
             batch_size=resources.tiles_per_call,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=resources.model_workers, max_tasks_in_flight_per_actor=_CALLS_AHEAD),
+            compute=ActorPoolStrategy(size=resources.model_workers, max_tasks_in_flight_per_actor=CALLS_AHEAD),
             num_cpus=resources.model_cpus,
             num_gpus=resources.model_gpus,
         )
