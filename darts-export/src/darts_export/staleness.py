@@ -4,10 +4,10 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from darts_export.fingerprints import changes_of, sha256_of
-from darts_export.manifest import Manifest, WrittenFile, read_manifest
+from darts_export.manifest import Manifest, read_manifest
 from darts_export.options import plain_options
 from darts_export.products import member_of
 from darts_utils.errors import OutputError
@@ -75,8 +75,27 @@ def other_tile(manifest: Manifest, folder: Path) -> str | None:
     return f"another tile: the manifest is that of {manifest.tile_id}"
 
 
-def damage_of(file: WrittenFile, folder: Path, *, sizes_only: bool = False) -> str | None:
-    """Say what is wrong with a file of an export; None where nothing is.
+class KnownFile(Protocol):
+    """A file whose size and content are known."""
+
+    @property
+    def name(self) -> str:
+        """Its path in the folder."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its content."""
+        ...
+
+
+def damage_of(file: KnownFile, folder: Path, *, sizes_only: bool = False) -> str | None:
+    """Say what is wrong with a file of an export, or of a data set; None where nothing is.
 
     Args:
         file: The file as it was written.

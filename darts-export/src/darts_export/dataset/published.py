@@ -16,10 +16,10 @@ from darts_export.dataset.publishing.checksums import parse_checksums
 from darts_export.dataset.publishing.columns import Table
 from darts_export.dataset.publishing.geopackages import layers_of
 from darts_export.dataset.publishing.geoparquet import bbox_column, read_rows
-from darts_export.dataset.publishing.record import RECORD_FILE, PublishedFile, Record, read_record
+from darts_export.dataset.publishing.record import RECORD_FILE, Record, read_record
 from darts_export.dataset.publishing.tables import TABLES
 from darts_export.dataset.tracking import Tracks
-from darts_export.fingerprints import sha256_of
+from darts_export.staleness import damage_of
 from darts_utils.errors import OutputError
 
 _SHOWN = 3
@@ -68,7 +68,7 @@ def require_published(folder: Path) -> Record:
             f"expected a data set at '{folder}', but there is no {RECORD_FILE}: name the folder of a finished build"
         )
     for file in record.files:
-        damage = _damage_of(file, folder, sizes_only=True)
+        damage = damage_of(file, folder, sizes_only=True)
         if damage is not None:
             raise OutputError(
                 f"expected a complete data set at '{folder}', but got {damage}: build it anew, or name another one"
@@ -90,7 +90,7 @@ def read_tracks(folder: Path) -> Tracks:
     for table in ("level3", "level3_years", "level3_events"):
         wanted = names.parquet_name(table, CRS)
         file = next((each for each in record.files if each.name == wanted), None)
-        damage = f"missing: {wanted}" if file is None else _damage_of(file, folder, sizes_only=False)
+        damage = f"missing: {wanted}" if file is None else damage_of(file, folder, sizes_only=False)
         if damage is not None:
             raise OutputError(
                 f"expected Level 3 of the data set at '{folder}' as it was written, but got {damage}: take another copy of it"
@@ -130,7 +130,7 @@ def check_published(
         return DatasetCheck(None, (f"not finished: there is no {RECORD_FILE}", *problems))
     damages = []
     for number, file in enumerate(record.files, start=1):
-        damages.append(_damage_of(file, folder, sizes_only=sizes_only))
+        damages.append(damage_of(file, folder, sizes_only=sizes_only))
         if progress is not None:
             progress(number, len(record.files))
     problems[:0] = [damage for damage in damages if damage is not None]
@@ -150,21 +150,6 @@ def check_published(
 def _top(name: str) -> str:
     parts = name.split("/")
     return "/".join(parts[: 1 + next((n for n, part in enumerate(parts) if part.startswith(".darts-")), len(parts))])
-
-
-def _damage_of(file: PublishedFile, folder: Path, *, sizes_only: bool) -> str | None:
-    path = folder / file.name
-    try:
-        if not path.is_file():
-            return f"missing: {file.name}"
-        size = path.stat().st_size
-        if size != file.size:
-            return f"damaged: {file.name} has {size} bytes instead of {file.size}"
-        if not sizes_only and sha256_of(path) != file.sha256:
-            return f"damaged: {file.name} has another content than was written"
-    except OSError as error:
-        return f"damaged: {file.name} cannot be read ({error.strerror})"
-    return None
 
 
 def _checksum_problems(folder: Path, record: Record) -> Iterator[str]:

@@ -23,6 +23,7 @@ from darts_export.dataset.publishing.record import RECORD_FILE, Record, read_rec
 from darts_export.dataset.publishing.staging import Staging
 from darts_export.fingerprints import sha256_of
 from darts_export.manifest import MANIFEST_FILE
+from darts_export.staleness import damage_of
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import remove_leftovers, sole_writer
 
@@ -122,10 +123,7 @@ def _check_folder(out: Path) -> None:
 
 
 def _is_whole(record: Record, out: Path) -> bool:
-    try:
-        return all((out / file.name).stat().st_size == file.size for file in record.files)
-    except OSError:
-        return False
+    return all(damage_of(file, out, sizes_only=True) is None for file in record.files)
 
 
 def _origin(paths: Sequence[Path], options: DatasetConfig, about: Publication, licence: str) -> dict[str, Any]:
