@@ -48,10 +48,10 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         for name in ("bce", "dice", "jaccard", "lovasz", "focal", "focal_gamma"):
-            _require(self, name, at_least=0.0)
-        _require(self, "positive_weight", above=0.0)
+            require(self, name, at_least=0.0)
+        require(self, "positive_weight", above=0.0)
         if self.focal_alpha is not None:
-            _require(self, "focal_alpha", at_least=0.0, at_most=1.0)
+            require(self, "focal_alpha", at_least=0.0, at_most=1.0)
         if self.bce + self.dice + self.jaccard + self.lovasz + self.focal == 0:
             raise ConfigError("expected at least one loss with a weight above 0, but all are 0: set dice = 1.0, say")
 
@@ -76,10 +76,10 @@ class SplitConfig:
     """Of the draw."""
 
     def __post_init__(self) -> None:
-        _require(self, "validation_share", at_least=0.0, below=1.0)
-        _require(self, "test_share", at_least=0.0, below=1.0)
-        _require(self, "block_m", above=0.0)
-        _require(self, "seed", at_least=0)
+        require(self, "validation_share", at_least=0.0, below=1.0)
+        require(self, "test_share", at_least=0.0, below=1.0)
+        require(self, "block_m", above=0.0)
+        require(self, "seed", at_least=0)
         if self.validation_share + self.test_share >= 1:
             raise ConfigError(
                 "expected validation_share + test_share below 1, but got "
@@ -122,15 +122,15 @@ class AugmentationConfig:
 
     def __post_init__(self) -> None:
         for name in ("affine", "brightness", "noise", "band_dropout"):
-            _require(self, f"{name}_probability", at_least=0.0, at_most=1.0)
-        _require(self, "max_turn_deg", at_least=0.0, at_most=180.0)
-        _require(self, "max_zoom", at_least=1.0)
-        _require(self, "max_gain", at_least=0.0, below=1.0)
-        _require(self, "max_shift", at_least=0.0)
-        _require(self, "max_noise", at_least=0.0)
-        _require(self, "crop_on_class_share", at_least=0.0, at_most=1.0)
+            require(self, f"{name}_probability", at_least=0.0, at_most=1.0)
+        require(self, "max_turn_deg", at_least=0.0, at_most=180.0)
+        require(self, "max_zoom", at_least=1.0)
+        require(self, "max_gain", at_least=0.0, below=1.0)
+        require(self, "max_shift", at_least=0.0)
+        require(self, "max_noise", at_least=0.0)
+        require(self, "crop_on_class_share", at_least=0.0, at_most=1.0)
         if self.crop_px is not None:
-            _require(self, "crop_px", at_least=1)
+            require(self, "crop_px", at_least=1)
 
 
 @dataclass(frozen=True)
@@ -151,12 +151,12 @@ class DataConfig:
     """Share of draws, 0 … 1, that show the class, whatever their share among the patches; None leaves it."""
 
     def __post_init__(self) -> None:
-        _require(self, "batch_size", at_least=1)
-        _require(self, "workers", at_least=0)
+        require(self, "batch_size", at_least=1)
+        require(self, "workers", at_least=0)
         if self.samples_per_epoch is not None:
-            _require(self, "samples_per_epoch", at_least=1)
+            require(self, "samples_per_epoch", at_least=1)
         if self.positive_share is not None:
-            _require(self, "positive_share", at_least=0.0, at_most=1.0)
+            require(self, "positive_share", at_least=0.0, at_most=1.0)
 
 
 @dataclass(frozen=True)
@@ -179,9 +179,9 @@ class MonitorConfig:
     """Patches in a picture."""
 
     def __post_init__(self) -> None:
-        _require(self, "patience_epochs", at_least=1)
-        _require(self, "picture_every_epochs", at_least=0)
-        _require(self, "pictures", at_least=1)
+        require(self, "patience_epochs", at_least=1)
+        require(self, "picture_every_epochs", at_least=0)
+        require(self, "pictures", at_least=1)
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class TrainUtilsConfig:
     """What is watched."""
 
     def __post_init__(self) -> None:
-        _require(self, "seed", at_least=0)
+        require(self, "seed", at_least=0)
 
 
 def parse_table(cls: type[_Config], table: Mapping[str, Any], *, where: str = "the configuration") -> _Config:
@@ -301,7 +301,7 @@ def _described(hint: Any, origin: Any) -> str:
     return getattr(hint, "__name__", str(hint))
 
 
-def _require(
+def require(
     config: Any,
     name: str,
     *,
@@ -310,6 +310,19 @@ def _require(
     above: float = -math.inf,
     below: float = math.inf,
 ) -> None:
+    """Raise if a number of a config is not finite or out of its limits.
+
+    Args:
+        config: The config.
+        name: Of its field.
+        at_least: Smallest value.
+        at_most: Largest value.
+        above: It must be larger.
+        below: It must be smaller.
+
+    Raises:
+        ConfigError: Names the field, its limits and its value.
+    """
     value = getattr(config, name)
     if not (math.isfinite(value) and at_least <= value <= at_most and above < value < below):
         limits = {"at least": at_least, "at most": at_most, "above": above, "below": below}

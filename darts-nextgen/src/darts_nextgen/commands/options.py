@@ -34,12 +34,7 @@ def config_of(options: Mapping[str, Any], *, file: Path | None) -> RunConfig:
 
 
 def _parsed(given: Mapping[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {name: _plain(value) for name, value in given.items()}
-    if "bands" in values:
-        try:
-            values["bands"] = parse_bands(values["bands"])
-        except ValueError as error:
-            raise ConfigError(f"--bands: {error}") from error
+    values = plain_options(given)
     if "weights" in values:
         values["weights"] = parse_weights(values["weights"])
     if "further_thresholds" in values:
@@ -49,6 +44,24 @@ def _parsed(given: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(str(error)) from error
     if "products" in values:
         values["products"] = [name.strip() for name in values["products"].split(",")]
+    return values
+
+
+def plain_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as a file has them: paths as text, bands as a table.
+
+    Args:
+        given: Name of each option → value.
+
+    Raises:
+        ConfigError: ``bands`` cannot be read.
+    """
+    values: dict[str, Any] = {name: _plain(value) for name, value in given.items()}
+    if "bands" in values:
+        try:
+            values["bands"] = parse_bands(values["bands"])
+        except ValueError as error:
+            raise ConfigError(f"--bands: {error}") from error
     return values
 
 

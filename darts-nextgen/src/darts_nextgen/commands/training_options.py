@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from darts_nextgen.commands.options import plain_options
 from darts_nextgen.pipeline.runfiles import absolute_paths, read_table
 from darts_nextgen.pipeline.training_scenes import TrainingScenesConfig, parse_training_scenes
 from darts_preprocessing import PreprocessingConfig
-from darts_preprocessing.loading import parse_bands
 from darts_segmentation.training import PreparationConfig
-from darts_utils.errors import ConfigError
 
 _SECTIONS = {"preprocessing": PreprocessingConfig, "patches": PreparationConfig}
 _LISTS = ("features", "variables", "uncertain_values")
@@ -27,20 +26,15 @@ def training_scenes_of(options: Mapping[str, Any], *, file: Path | None) -> Trai
     Raises:
         ConfigError: The file cannot be read, or something in it or on the command line is wrong.
     """
-    given = {name: value for name, value in options.items() if value not in (None, [], ())}
+    given = plain_options({name: value for name, value in options.items() if value not in (None, [], ())})
     for name in _LISTS:
         if name in given:
             given[name] = [word.strip() for word in given[name].split(",")]
-    if "bands" in given:
-        try:
-            given["bands"] = parse_bands(given["bands"])
-        except ValueError as error:
-            raise ConfigError(f"--bands: {error}") from error
     table = {} if file is None else _absolute(read_table(file), file.absolute().parent)
     if {"scene", "scenes"} & given.keys():  # other scenes than those of the file, not more
         table = {name: value for name, value in table.items() if name not in ("scene", "scenes")}
     merged = {**table}
-    own = _absolute(_plain(given), Path.cwd())
+    own = _absolute(given, Path.cwd())
     for section, kind in _SECTIONS.items():
         names = [row.name for row in dataclasses.fields(kind) if row.name in own]
         values = {name: own.pop(name) for name in names}
@@ -48,18 +42,6 @@ def training_scenes_of(options: Mapping[str, Any], *, file: Path | None) -> Trai
             before = table.get(section, {})
             merged[section] = {**(before if isinstance(before, Mapping) else {}), **values}
     return parse_training_scenes({**merged, **own})
-
-
-def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Paths as text, as a file has them."""
-    return {
-        name: [str(each) if isinstance(each, Path) else each for each in value]
-        if isinstance(value, list)
-        else str(value)
-        if isinstance(value, Path)
-        else value
-        for name, value in given.items()
-    }
 
 
 def _absolute(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Every option of a training in one frozen dataclass: a TOML file, the command line and Python speak of the same one."""
 
-import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from darts_train_utils.config import TrainUtilsConfig, parse_table
+from darts_train_utils.config import TrainUtilsConfig, parse_table, require
 from darts_utils.errors import ConfigError
 from darts_utils.inference.normalization import Scaling
 
@@ -85,12 +84,12 @@ class TrainingConfig(TrainUtilsConfig):
             strangers = sorted(set(self.normalization) - set(self.inputs))
             raise ConfigError(f"expected a normalization of inputs only, but got {', '.join(strangers)}: remove it")
         for name in ("epochs", "accumulate_batches", "devices"):
-            _require(name, getattr(self, name), at_least=1)
+            require(self, name, at_least=1)
         for name in ("learning_rate", "gradient_clip", "patch_px"):
             if getattr(self, name) is not None:
-                _require(name, getattr(self, name), above=0)
-        _require("weight_decay", self.weight_decay, at_least=0)
-        _require("warmup_share", self.warmup_share, at_least=0, below=1)
+                require(self, name, above=0)
+        require(self, "weight_decay", at_least=0)
+        require(self, "warmup_share", at_least=0, below=1)
 
 
 def parse_training_config(table: Mapping[str, Any]) -> TrainingConfig:
@@ -145,12 +144,3 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"expected '{path}' to be TOML, but {error}: correct it") from error
-
-
-def _require(
-    name: str, value: float, *, at_least: float = -math.inf, above: float = -math.inf, below: float = math.inf
-) -> None:
-    if not (math.isfinite(value) and value >= at_least and above < value < below):
-        limits = {"at least": at_least, "above": above, "below": below}
-        wanted = ", ".join(f"{word} {limit:g}" for word, limit in limits.items() if math.isfinite(limit))
-        raise ConfigError(f"expected {name} to be {wanted}, but got {value!r}: correct it")
