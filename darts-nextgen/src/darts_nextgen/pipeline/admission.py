@@ -23,12 +23,12 @@ _ALWAYS_BYTES = 12
 class Admission:
     """Lets scenes in while there is room for their tiles.
 
-    A tile is in the store twice while a process with models has it: as it came, and with its probabilities. So what is let in
-    needs the sum of the tiles, and the largest ones once more, as many as these processes hold.
+    A tile is in the store twice from when it is given to a process with models until its answer has been taken: as it came, and
+    with its probabilities. So what is let in needs the sum of the tiles, and the largest ones once more, as many as may be so.
 
     Args:
         limit_bytes: Most bytes in the store.
-        held: Tiles that all processes with models hold together.
+        held: Tiles that are in the store twice, at most.
         least: So many tiles are let in whatever they need, because with fewer nothing would go on.
     """
 

@@ -50,8 +50,8 @@ def stream_tables(
         given to another one, without end: `darts_nextgen.pipeline.ray_board` is how a run puts an end to it.
 
     Notes:
-        A tile is a block of its own wherever it goes. Ray holds its operators to ``resources.in_flight_bytes``, but as a budget,
-        not as a wall: the wall is `darts_nextgen.pipeline.admission`.
+        A tile is a block of its own wherever it goes. Ray holds tables that are known to ``resources.in_flight_bytes``, but as a
+        budget, not as a wall. Whoever makes the data set lets tables in by himself, as `darts_nextgen.pipeline.admission` does.
     """
     context = DataContext.get_current().copy()
     if callable(tables):
