@@ -79,7 +79,7 @@ def leaves(codes: NDArray[np.int64], *, most: int) -> list[slice]:
 
     Examples:
         >>> leaves(np.array([0, 1, 2, 5, 5, 5]), most=2)
-        [slice(0, 2, None), slice(2, 3, None), slice(3, 6, None)]
+        [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None), slice(3, 6, None)]
     """
     found = []
     waiting = [(0, len(codes), 0, PLACE_BITS)] if len(codes) else []
