@@ -4,9 +4,7 @@ import copy
 import dataclasses
 import pickle
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +14,6 @@ from darts_export.config import ExportConfig
 from darts_nextgen import RunConfig, read_config, write_config
 from darts_nextgen.pipeline.config import SECTIONS, config_table, parse_config, section_keys, section_options
 from darts_nextgen.pipeline.runfiles import read_table
-from darts_nextgen.pipeline.tables import parse_table, parse_value, plain_table
 from darts_postprocessing import PostprocessingConfig, postprocess
 from darts_preprocessing import PreprocessingConfig
 from darts_utils.errors import ConfigError, OutputError
@@ -249,55 +246,6 @@ def test_files_that_are_none_are_named(tmp_path):
         read_table(tmp_path / "bytes.toml")
     with pytest.raises(OutputError, match="bytes.toml"):
         write_config(parse_config(MINIMAL), tmp_path / "bytes.toml" / "run.toml")
-
-
-@dataclasses.dataclass(frozen=True)
-class Inner:
-    number: float = 1.0
-
-    def __post_init__(self):
-        if self.number < 0:
-            raise ConfigError("number must not be negative")
-
-
-@dataclasses.dataclass(frozen=True)
-class Outer:
-    flag: bool = False
-    kind: Literal["a", "b"] = "a"
-    inner: Inner = dataclasses.field(default_factory=Inner)
-    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    path: Path | None = None
-
-
-def test_tables_and_dataclasses():
-    table = {"flag": True, "kind": "b", "inner": {"number": 2}, "counts": {"x": 1}, "path": "p"}
-    made = parse_table(Outer, table)
-    assert made == Outer(flag=True, kind="b", inner=Inner(2.0), counts={"x": 1}, path=Path("p"))
-    assert isinstance(made.inner.number, float)
-    assert parse_table(Outer, plain_table(made)) == made
-    assert plain_table(Outer()) == {"flag": False, "kind": "a", "inner": {"number": 1.0}, "counts": {}}
-    assert parse_table(Outer, {"inner": Inner(3.0), "path": None}) == Outer(inner=Inner(3.0))
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ({"kind": "c"}, "kind must be one of 'a', 'b', but got 'c'"),
-        ({"flag": 1}, "flag must be true or false, but got 1"),
-        ({"inner": {"number": -1}}, r"\[inner\]: number must not be negative"),
-        ({"inner": {"nummber": 1}}, r"unknown key 'nummber' in \[inner\]: did you mean 'number'"),
-        ({"counts": {"x": "one"}}, "counts.x must be a whole number, but got 'one'"),
-        ({"path": 3}, "path must be a path, but got 3"),
-    ],
-)
-def test_values_of_the_wrong_kind_are_refused(table, message):
-    with pytest.raises(ConfigError, match=message):
-        parse_table(Outer, table)
-
-
-def test_an_entry_of_a_list_is_named_by_its_place():
-    with pytest.raises(ConfigError, match=r"sizes\[1\] must be a whole number, but got 'two'"):
-        parse_value([1, "two"], tuple[int, ...], key="sizes")
 
 
 def test_the_configuration_of_the_readme_is_one():

@@ -10,7 +10,8 @@ import darts_segmentation.training as training
 from darts_segmentation.training import TrainingConfig, read_training_config
 from darts_segmentation.training.config import parse_training_config
 from darts_segmentation.training.module import learning_rate_share
-from darts_train_utils.config import DataConfig, plain_table
+from darts_train_utils.config import DataConfig
+from darts_utils.config_tables import plain_table
 from darts_utils.errors import ConfigError
 from darts_utils.inference import Scaling
 

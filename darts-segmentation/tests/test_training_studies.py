@@ -28,11 +28,12 @@ from darts_segmentation.training.cross_validation import CrossValidationResult
 from darts_segmentation.training.evaluation import scoring_options
 from darts_segmentation.training.search_space import Choices, Range, changed_config
 from darts_segmentation.training.studies import open_study_folder
-from darts_train_utils.config import DataConfig, LossConfig, MonitorConfig, SplitConfig, plain_table
+from darts_train_utils.config import DataConfig, LossConfig, MonitorConfig, SplitConfig
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.splits import Split
 from darts_train_utils.testing import write_example_store
 from darts_utils.cli import app
+from darts_utils.config_tables import plain_table
 from darts_utils.errors import CheckpointError, ConfigError, TrainingDataError, TrainingError
 from darts_utils.inference import Checkpoint, write_checkpoint
 

@@ -9,8 +9,8 @@ from darts_train_utils.config import (
     MonitorConfig,
     SplitConfig,
     TrainUtilsConfig,
-    parse_table,
 )
+from darts_train_utils.tables import parse_table
 from darts_utils.errors import ConfigError
 
 

@@ -1,7 +1,8 @@
 """What every trainer of DARTS shares. Import from the modules: each loads only what it needs.
 
 ==============  =====================================================================================
-`config`        every default; `parse_table` refuses unknown keys
+`config`        every default
+`tables`        tables of a TOML file to configs; unknown keys are refused
 `losses`        `weighted_loss` on logits, blind to pixels labelled 2
 `splits`        `split_patches`, `split_folds`: overlapping patches never on different sides, checked
 `metrics`       `pixel_metrics`, `score_instances`, `boundary_iou`
@@ -30,5 +31,6 @@ __all__ = [
     "provenance",
     "quantiles",
     "splits",
+    "tables",
     "testing",
 ]

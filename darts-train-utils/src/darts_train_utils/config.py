@@ -1,13 +1,8 @@
-"""The one home of every default of this package; tables with unknown keys are refused."""
+"""The one home of every default of this package."""
 
-import dataclasses
-import difflib
 import math
-import types
-import typing
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from darts_utils.errors import ConfigError
 
@@ -16,9 +11,6 @@ IGNORE_LABEL = 2
 
 SplitMethod = Literal["random", "scene", "region", "blocks", "stratified"]
 """What stays together: overlapping patches, scenes, regions, blocks of ground; "stratified" is random, equal in labels."""
-
-_Config = TypeVar("_Config")
-_WORDS: Mapping[Any, str] = {bool: "true or false", str: "text"}
 
 
 @dataclass(frozen=True)
@@ -207,98 +199,6 @@ class TrainUtilsConfig:
 
     def __post_init__(self) -> None:
         require(self, "seed", at_least=0)
-
-
-def parse_table(cls: type[_Config], table: Mapping[str, Any], *, where: str = "the configuration") -> _Config:
-    """Make a config from a plain table, as TOML gives it.
-
-    Args:
-        cls: A frozen dataclass of simple values and of such dataclasses.
-        table: Keys and values; what is left out keeps its default.
-        where: How errors name the table.
-
-    Returns:
-        The config.
-
-    Raises:
-        ConfigError: Names the unknown key and the nearest valid one, or the key whose value has the wrong type or size.
-
-    Examples:
-        >>> parse_table(TrainUtilsConfig, {"loss": {"dice": 0.5}}).loss.dice
-        0.5
-        >>> parse_table(LossConfig, {"dize": 1.0}, where="[loss]")
-        Traceback (most recent call last):
-        darts_utils.errors.ConfigError: unknown key 'dize' in [loss]: did you mean 'dice'?
-    """
-    hints = typing.get_type_hints(cls)
-    known = [each.name for each in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    values = {}
-    for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ConfigError(f"unknown key {key!r} in {where}: {advice}")
-        values[key] = _parse_value(hints[key], value, f"{key} in {where}")
-    absent = [each.name for each in dataclasses.fields(cls) if each.name not in values and _is_required(each)]  # type: ignore[arg-type]
-    if absent:
-        raise ConfigError(
-            f"expected {where} to have {', '.join(absent)}, but it has {', '.join(values) or 'nothing'}: add it"
-        )
-    return cls(**values)
-
-
-def plain_table(config: Any) -> dict[str, Any]:
-    """Turn a config into a table as TOML knows it, that `parse_table` takes; None is left out.
-
-    Examples:
-        >>> plain_table(DataConfig(batch_size=4))
-        {'batch_size': 4, 'workers': 0}
-    """
-    values = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
-    return {name: _plain_value(value) for name, value in values.items() if value is not None}
-
-
-def _plain_value(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return plain_table(value)
-    if isinstance(value, Mapping):
-        return {str(name): _plain_value(entry) for name, entry in value.items() if entry is not None}
-    return [_plain_value(entry) for entry in value] if isinstance(value, list | tuple) else value
-
-
-def _is_required(each: dataclasses.Field[Any]) -> bool:
-    return each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
-
-
-def _parse_value(hint: Any, value: Any, where: str) -> Any:
-    name, _, place = where.partition(" in ")
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
-        return parse_table(hint, value, where=f"[{name}]")
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_parse_value(arguments[0], entry, f"{name}[{k}] in {place}") for k, entry in enumerate(value))
-    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
-        if arguments[1] is Any:
-            return dict(value)
-        return {str(key): _parse_value(arguments[1], entry, f"{name}.{key} in {place}") for key, entry in value.items()}
-    choices = arguments if origin is Literal else ()
-    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if not choices and float in kinds and int not in kinds and type(value) is int:
-        return float(value)
-    if (choices and value in choices) or (not choices and type(value) in kinds):
-        return value
-    wanted = " or ".join(map(repr, choices)) or _described(hint, origin)
-    raise ConfigError(f"expected {where} to be {wanted}, but got {value!r}: correct it")
-
-
-def _described(hint: Any, origin: Any) -> str:
-    if origin is None and hint in _WORDS:
-        return _WORDS[hint]
-    if origin is tuple:
-        return "a list"
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return "a table"
-    return getattr(hint, "__name__", str(hint))
 
 
 def require(

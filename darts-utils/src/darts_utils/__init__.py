@@ -15,6 +15,7 @@ Everything that DARTS does is a *verb* (``tile → tile``, input untouched, with
 `objects`           8-connected objects: numbering, sizes, which reach out of the trusted area
 `batching`          `batched`, which makes the twin of a verb
 `models`            the `TileModel` protocol and the ``darts.models`` entry points
+`config_tables`     plain tables (TOML, options) to frozen dataclasses and back
 `errors`            every error class
 `faults`            the boundary of one tile: what goes wrong inside becomes a value
 `files`             `atomic_path`: a file has its final name only when it is complete

@@ -2,7 +2,6 @@
 
 ==============  ===========================================================================================
 `config`        `RunConfig`: every option of a run; its sections are the packages' own dataclasses
-`tables`        plain tables to dataclasses and back: unknown keys and wrong types are named
 `runfiles`      TOML files to configurations and back
 `scene_lists`   patterns, folders, tables and streams of scenes
 `tasks`         which scenes, and under which tile id

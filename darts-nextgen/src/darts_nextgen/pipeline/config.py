@@ -14,12 +14,12 @@ from darts_ensemble.membership import Missing, check_missing
 from darts_export import export_tile
 from darts_export.config import ExportConfig
 from darts_nextgen.pipeline.resources import RayConfig
-from darts_nextgen.pipeline.tables import check_keys, parse_table, plain_table
 from darts_postprocessing import PostprocessingConfig, postprocess
 from darts_postprocessing.checks import check_options
 from darts_preprocessing import PreprocessingConfig, preprocess
 from darts_preprocessing.loading.geotiff import checked_bands
 from darts_preprocessing.loading.releases import RULES, ReleaseRule
+from darts_utils.config_tables import check_keys, parse_table, plain_table
 from darts_utils.dates import parse_date
 from darts_utils.errors import ConfigError
 from darts_utils.inference.config import InferenceConfig

@@ -18,11 +18,11 @@ from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths
 from darts_nextgen.pipeline.preparation import preprocess_tile
 from darts_nextgen.pipeline.resuming import SOFTWARE
 from darts_nextgen.pipeline.stages import load_task
-from darts_nextgen.pipeline.tables import parse_table, plain_table
 from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
 from darts_preprocessing import PreprocessingConfig
 from darts_preprocessing.loading.releases import ReleaseRule
 from darts_segmentation.training import PreparationConfig, PreparationReport, prepare_training_data
+from darts_utils.config_tables import parse_table, plain_table
 from darts_utils.errors import ConfigError, DartsError
 from darts_utils.faults import attempt, collected_warnings
 from darts_utils.files import exists, remove_leftovers, sole_writer

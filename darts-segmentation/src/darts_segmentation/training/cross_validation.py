@@ -16,10 +16,11 @@ from darts_segmentation.training.run_folder import RECORD, write_json
 from darts_segmentation.training.scores import EvaluationResult, Scores, write_csv
 from darts_segmentation.training.studies import open_study_folder
 from darts_segmentation.training.training import resume, train
-from darts_train_utils.config import SplitConfig, plain_table
+from darts_train_utils.config import SplitConfig
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.provenance import data_fingerprint
 from darts_train_utils.splits import Patches, Split, check_split, split_folds, split_patches
+from darts_utils.config_tables import plain_table
 from darts_utils.errors import TrainingDataError
 from darts_utils.files import sole_writer
 

@@ -16,10 +16,10 @@ from darts_segmentation.training.plan import encode_split
 from darts_segmentation.training.run_folder import CHECKPOINTS, Run
 from darts_segmentation.training.scores import EvaluationResult
 from darts_segmentation.training.scoring import ScoringConfig, find_temperature, predicted_logits, score_patches
-from darts_train_utils.config import plain_table
 from darts_train_utils.epochs import BEST
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.provenance import git_revision, package_versions
+from darts_utils.config_tables import plain_table
 from darts_utils.errors import TrainingError
 from darts_utils.inference.checkpoint import Checkpoint
 from darts_utils.inference.devices import resolve_device

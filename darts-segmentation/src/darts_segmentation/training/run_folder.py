@@ -23,8 +23,8 @@ import tomli_w
 
 from darts_segmentation.training.config import TrainingConfig, parse_training_config
 from darts_segmentation.training.plan import TrainingPlan, decode_split, encode_split
-from darts_train_utils.config import plain_table
 from darts_train_utils.provenance import data_fingerprint
+from darts_utils.config_tables import plain_table
 from darts_utils.errors import OutputError, TrainingDataError, TrainingError
 from darts_utils.files import atomic_path
 from darts_utils.inference.checkpoint import Checkpoint, read_checkpoint, write_checkpoint

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from darts_segmentation.training.config import TrainingConfig, parse_training_config, read_toml
-from darts_train_utils.config import parse_table, plain_table
+from darts_train_utils.tables import parse_table
+from darts_utils.config_tables import plain_table
 from darts_utils.errors import ConfigError
 
 _FIXED = {"name", "split", "monitor", "device", "devices"}
@@ -183,7 +184,7 @@ def _entries(table: Mapping[str, Any], prefix: str) -> list[tuple[str, Range | C
 
 def _parse(entry: Mapping[str, Any], name: str) -> Range | Choices:
     if "choices" not in entry:
-        return parse_table(Range, entry, where=f"[{name}]")
+        return parse_table(Range, entry, name=name)
     strangers = [key for key in entry if key != "choices"]
     if strangers or not isinstance(entry["choices"], list | tuple):
         raise ConfigError(

@@ -26,9 +26,9 @@ from darts_segmentation.training.scores import write_csv
 from darts_segmentation.training.search_space import Range, SearchSpace, changed_config, space_table
 from darts_segmentation.training.studies import one_at_a_time, open_study_folder
 from darts_segmentation.training.training import plan_run
-from darts_train_utils.config import plain_table
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.provenance import data_fingerprint
+from darts_utils.config_tables import plain_table
 from darts_utils.errors import ConfigError, TrainingError
 from darts_utils.files import atomic_path
 from darts_utils.inference.checkpoint import Checkpoint, read_checkpoint
