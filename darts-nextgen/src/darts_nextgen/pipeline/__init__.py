@@ -8,6 +8,7 @@
 `queueing`      scenes in the order in which they are taken up
 `requirements`  whether the run can make what its models and products need
 `stages`        the ordered stages of a run, built from its configuration
+`notes`         what a run notes on a tile for itself
 `plan`          everything that can be found out, and refused, before the first tile
 `tile_steps`    steps done to one tile; what goes wrong becomes its row
 `transience`    errors that may pass

@@ -5,9 +5,8 @@ processes (`Stage.make`; that is where models get there) and then calls it for e
 `darts_nextgen.pipeline.local`; others run the very same list.
 """
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,10 +14,10 @@ import xarray as xr
 
 from darts_ensemble import Ensemble
 from darts_export import export_tile
-from darts_export.fingerprints import Fingerprint
 from darts_export.manifest import Origin
 from darts_nextgen.pipeline.config import RunConfig, section_options
 from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths
+from darts_nextgen.pipeline.notes import inputs_of, with_inputs, without_notes
 from darts_nextgen.pipeline.preparation import preprocess_tile
 from darts_nextgen.pipeline.resuming import SOFTWARE, deciding_options, product_names, recorded_options
 from darts_nextgen.pipeline.tasks import SceneTask
@@ -31,9 +30,6 @@ from darts_utils.objects import find_objects
 
 STAGE_NAMES = ("load", "preprocess", "inference", "postprocess", "export")
 """Names of the stages, in order."""
-
-_INPUTS = "darts_inputs"
-"""Attribute under which a tile carries the fingerprints of its inputs, as JSON, from loading to export."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +118,7 @@ def load_task(task: SceneTask, *, config: RunConfig, features: Collection[str]) 
             f"cannot read '{unreadable.filename}' ({unreadable.strerror}), which belongs to what the tile is made from: "
             "check the file, or remove it"
         ) from unreadable
-    noted = {role: [asdict(file) for file in files] for role, files in inputs.items()}
-    return tile.assign_attrs({"tile_id": task.tile_id, _INPUTS: json.dumps(noted)})
+    return with_inputs(tile.assign_attrs({"tile_id": task.tile_id}), inputs)
 
 
 def infer_tile(tile: xr.Dataset, *, config: RunConfig, ensemble: Ensemble) -> xr.Dataset:
@@ -144,19 +139,16 @@ def infer_tiles(tiles: Sequence[xr.Dataset], *, config: RunConfig, ensemble: Ens
 
 def export_outcome(tile: xr.Dataset, *, config: RunConfig, model_hashes: Mapping[str, str]) -> TileOutcome:
     """Write the products of a tile and its manifest, and count its thaw slumps."""
-    noted = json.loads(tile.attrs[_INPUTS])
-    plain = tile.copy()
-    plain.attrs = {name: value for name, value in tile.attrs.items() if name != _INPUTS}
     objects = find_objects(computed(tile["binarized_segmentation"].data)).count
     members = _members_of(tile, model_hashes)
     left_out = tuple(name for name in model_hashes if name not in members)
     written = export_tile(
-        plain,
+        without_notes(tile),
         config.out,
         **section_options(config, "export") | {"products": product_names(config, members=members, left_out=left_out)},
         config=recorded_options(config),
         origin=Origin(
-            inputs={role: tuple(Fingerprint(**file) for file in files) for role, files in noted.items()},
+            inputs=inputs_of(tile),
             models=model_hashes,
             left_out=left_out,
             config=deciding_options(config),

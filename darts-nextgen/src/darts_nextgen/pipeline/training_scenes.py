@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-import xarray as xr
 
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths
+from darts_nextgen.pipeline.notes import without_notes
 from darts_nextgen.pipeline.preparation import preprocess_tile
 from darts_nextgen.pipeline.resuming import SOFTWARE
 from darts_nextgen.pipeline.stages import load_task
@@ -195,14 +195,7 @@ def _tile_file(task: SceneTask, *, config: TrainingScenesConfig, run: RunConfig,
             return path
         path.unlink()
     tile = preprocess_tile(load_task(task, config=run, features=features), config=run, features=features)
-    return write_tile(_plain(tile).assign_attrs({_MADE_FROM: digest}), path)
-
-
-def _plain(tile: xr.Dataset) -> xr.Dataset:
-    """Without what a run notes for its export."""
-    plain = tile.copy()
-    plain.attrs = {name: value for name, value in tile.attrs.items() if not str(name).startswith("darts_")}
-    return plain
+    return write_tile(without_notes(tile).assign_attrs({_MADE_FROM: digest}), path)
 
 
 def _digest(task: SceneTask, *, config: TrainingScenesConfig, run: RunConfig, features: tuple[str, ...]) -> str:
