@@ -7,7 +7,8 @@ from typing import Any, get_args, get_type_hints
 
 from darts_nextgen.commands.options import OF_THE_COMMAND
 from darts_nextgen.commands.run import run
-from darts_nextgen.pipeline.config import SECTIONS, RunConfig, section_keys
+from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.sections import SECTIONS, section_keys
 from darts_utils.variables import VARIABLES
 
 

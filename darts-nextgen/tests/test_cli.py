@@ -54,7 +54,8 @@ def test_every_option_of_a_run_is_a_key_of_its_configuration(darts):
 
     from darts_nextgen.commands.options import OF_THE_COMMAND
     from darts_nextgen.commands.run import run
-    from darts_nextgen.pipeline.config import SECTIONS, RunConfig, section_keys
+    from darts_nextgen.pipeline.config import RunConfig
+    from darts_nextgen.pipeline.sections import SECTIONS, section_keys
 
     keys = {field.name for field in dataclasses.fields(RunConfig)} - set(SECTIONS)
     keys |= {key for section in SECTIONS for key in section_keys(section)}

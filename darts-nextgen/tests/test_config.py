@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from darts_export.config import ExportConfig
 from darts_nextgen import RunConfig, read_config, write_config
-from darts_nextgen.pipeline.config import SECTIONS, config_table, parse_config, section_keys, section_options
+from darts_nextgen.pipeline.config import config_table, parse_config
 from darts_nextgen.pipeline.runfiles import read_table
+from darts_nextgen.pipeline.sections import SECTIONS, section_keys, section_options
 from darts_postprocessing import PostprocessingConfig, postprocess
 from darts_preprocessing import PreprocessingConfig
 from darts_utils.errors import ConfigError, OutputError
@@ -206,6 +207,8 @@ def test_a_notebook_may_give_paths_as_text_and_single_values():
     assert RunConfig(scene=["a", "b"], models=[Path("m.pt")], out="o").scene == (Path("a"), Path("b"))
     with pytest.raises(ConfigError, match="expected paths as text or Path"):
         RunConfig(scene=3, models="m.pt", out="o")
+    with pytest.raises(ConfigError, match="scenes: expected paths as text or Path"):
+        RunConfig(scene="a", scenes=None, models="m.pt", out="o")
 
 
 def test_a_configuration_can_be_copied_and_sent():

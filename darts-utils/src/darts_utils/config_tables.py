@@ -138,7 +138,7 @@ class TableParser:
         check_keys(table, fields, where=called(name), listing=self.listing)
         hints = get_type_hints(kind)
         values = {key: self.parse_value(value, hints[key], name=key, table=name) for key, value in table.items()}
-        absent = [key for key, field in fields.items() if key not in values and _is_required(field)]
+        absent = sorted(key for key, field in fields.items() if key not in values and _is_required(field))
         if absent:
             raise ConfigError(self.absent(absent, values, table=name))
         try:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from darts_ensemble.weighting import parse_weights
-from darts_nextgen.pipeline.config import SECTIONS, RunConfig, parse_config, section_keys
+from darts_nextgen.pipeline.config import RunConfig, parse_config
 from darts_nextgen.pipeline.runfiles import absolute_paths, read_table
+from darts_nextgen.pipeline.sections import SECTIONS, section_keys
 from darts_postprocessing.checks import parse_thresholds
 from darts_preprocessing.loading import parse_bands
 from darts_utils.errors import ConfigError

@@ -5,23 +5,15 @@ from typing import Annotated
 
 import typer
 
+from darts_nextgen.commands import scene_options
+
 
 def run(
     context: typer.Context,
     *,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of options; what is given on the command line counts more.")
-    ] = None,
-    scene: Annotated[
-        list[Path] | None, typer.Option(metavar="PATH", help="Scene folder or GeoTIFF; repeat for more.")
-    ] = None,
-    scenes: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="GLOB_OR_LIST",
-            help="Quoted pattern, folder of scenes, list (.txt, .csv, .parquet), or - for standard input; repeat for more.",
-        ),
-    ] = None,
+    config: scene_options.ConfigFile = None,
+    scene: scene_options.Scene = None,
+    scenes: scene_options.Scenes = None,
     models: Annotated[
         list[Path] | None,
         typer.Option(
@@ -42,45 +34,22 @@ def run(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the results; what is current in it stays.")
     ] = None,
-    dem: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Elevation model: ArcticDEM raster, or folder of tiles.")
-    ] = None,
-    tcvis: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Tasseled-cap trends: TCVIS raster, or folder of rasters.")
-    ] = None,
-    tcvis_release: Annotated[
-        str | None,
-        typer.Option(metavar="YEAR", help="Release of the trends, if their files do not say it or hold several."),
-    ] = None,
-    tcvis_rule: Annotated[
-        str | None,
-        typer.Option(
-            help="How a scene's date chooses among several releases: past_only or upstream; as the models say if not given."
-        ),
-    ] = None,
-    bands: Annotated[
-        str | None, typer.Option(metavar="BAND=NUMBER,...", help="Bands of GeoTIFFs: blue=1,green=2,red=3,nir=7.")
-    ] = None,
-    reflectance_scale: Annotated[
-        float | None, typer.Option(help="Reflectance of one count of a GeoTIFF, if it does not say it.")
-    ] = None,
-    reflectance_offset: Annotated[
-        float | None, typer.Option(help="Reflectance of the count 0 of a GeoTIFF, if it does not say it.")
-    ] = None,
-    sentinel2_offset_dn: Annotated[
-        int | None,
-        typer.Option(help="Count of reflectance 0 in Sentinel-2 folders: 1000 from baseline 04.00 on, else 0."),
-    ] = None,
-    sensor: Annotated[str | None, typer.Option(help="Sensor of scenes that do not say it.")] = None,
-    date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Date of scenes that do not say it.")] = None,
+    dem: scene_options.Dem = None,
+    tcvis: scene_options.Tcvis = None,
+    tcvis_release: scene_options.TcvisRelease = None,
+    tcvis_rule: scene_options.TcvisRule = None,
+    bands: scene_options.Bands = None,
+    reflectance_scale: scene_options.ReflectanceScale = None,
+    reflectance_offset: scene_options.ReflectanceOffset = None,
+    sentinel2_offset_dn: scene_options.Sentinel2OffsetDn = None,
+    sensor: scene_options.Sensor = None,
+    date: scene_options.Date = None,
     retries: Annotated[
         int | None, typer.Option(help="How often a step is tried again after an error that may pass.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="Where the networks run: auto, cpu, cuda, cuda:N.")] = None,
-    tpi_outer_radius_m: Annotated[float | None, typer.Option(help="Radius of the relative elevation, metres.")] = None,
-    tpi_inner_radius_m: Annotated[
-        float | None, typer.Option(help="Its inner radius; 0 is a disc, above an annulus.")
-    ] = None,
+    tpi_outer_radius_m: scene_options.TpiOuterRadiusM = None,
+    tpi_inner_radius_m: scene_options.TpiInnerRadiusM = None,
     overlap_px: Annotated[int | None, typer.Option(help="Overlap of neighbouring patches.")] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Patches in one call of a network; by device if not given.")

@@ -5,16 +5,14 @@ from typing import Annotated
 
 import typer
 
+from darts_nextgen.commands import scene_options
+
 
 def train_prepare(
     context: typer.Context,
     *,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of options; what is given on the command line counts more.")
-    ] = None,
-    scene: Annotated[
-        list[Path] | None, typer.Option(metavar="PATH", help="Scene folder or GeoTIFF; repeat for more.")
-    ] = None,
+    config: scene_options.ConfigFile = None,
+    scene: scene_options.Scene = None,
     scenes: Annotated[
         list[str] | None, typer.Option(metavar="GLOB_OR_LIST", help="Many scenes, as for darts run; repeat for more.")
     ] = None,
@@ -26,40 +24,23 @@ def train_prepare(
         Path | None,
         typer.Option(metavar="FILE", help="Polygons of regions, or a .toml file with lines TILE_ID = 'region'."),
     ] = None,
-    dem: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Elevation model: ArcticDEM raster, or folder of tiles.")
-    ] = None,
-    tcvis: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Tasseled-cap trends: TCVIS raster, or folder of rasters.")
-    ] = None,
-    tcvis_release: Annotated[
-        str | None, typer.Option(metavar="YEAR", help="Release of the trends, if their files do not say it.")
-    ] = None,
+    dem: scene_options.Dem = None,
+    tcvis: scene_options.Tcvis = None,
+    tcvis_release: scene_options.TcvisRelease = None,
     tcvis_rule: Annotated[
         str | None, typer.Option(help="How a scene's date chooses among releases: past_only or upstream.")
     ] = None,
-    bands: Annotated[
-        str | None, typer.Option(metavar="BAND=NUMBER,...", help="Bands of GeoTIFFs: blue=1,green=2,red=3,nir=4.")
-    ] = None,
-    reflectance_scale: Annotated[
-        float | None, typer.Option(help="Reflectance of one count of a GeoTIFF, if it does not say it.")
-    ] = None,
-    reflectance_offset: Annotated[
-        float | None, typer.Option(help="Reflectance of the count 0 of a GeoTIFF, if it does not say it.")
-    ] = None,
-    sentinel2_offset_dn: Annotated[
-        int | None,
-        typer.Option(help="Count of reflectance 0 in Sentinel-2 folders: 1000 from baseline 04.00 on, else 0."),
-    ] = None,
-    sensor: Annotated[str | None, typer.Option(help="Sensor of scenes that do not say it.")] = None,
-    date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Date of scenes that do not say it.")] = None,
+    bands: scene_options.Bands = None,
+    reflectance_scale: scene_options.ReflectanceScale = None,
+    reflectance_offset: scene_options.ReflectanceOffset = None,
+    sentinel2_offset_dn: scene_options.Sentinel2OffsetDn = None,
+    sensor: scene_options.Sensor = None,
+    date: scene_options.Date = None,
     features: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Features to make; the usual ones if not given.")
     ] = None,
-    tpi_outer_radius_m: Annotated[float | None, typer.Option(help="Radius of the relative elevation, metres.")] = None,
-    tpi_inner_radius_m: Annotated[
-        float | None, typer.Option(help="Its inner radius; 0 is a disc, above an annulus.")
-    ] = None,
+    tpi_outer_radius_m: scene_options.TpiOuterRadiusM = None,
+    tpi_inner_radius_m: scene_options.TpiInnerRadiusM = None,
     patch_px: Annotated[int | None, typer.Option(help="Edge length of a patch.")] = None,
     overlap_px: Annotated[int | None, typer.Option(help="Overlap of neighbouring patches.")] = None,
     variables: Annotated[

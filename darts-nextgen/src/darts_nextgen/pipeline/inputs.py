@@ -14,6 +14,7 @@ from darts_ensemble.sources import model_files
 from darts_export.fingerprints import Fingerprint, fingerprint
 from darts_export.staleness import InputPaths
 from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.scene_options import SceneOptions
 from darts_nextgen.pipeline.tasks import SceneTask
 from darts_preprocessing.preprocessing import DEM_FEATURES
 from darts_utils.errors import CheckpointError
@@ -32,12 +33,12 @@ MOST_HASHED_AUXILIARY = 16
 """Where elevation or trends have more files than this, all of them are known by size and time alone."""
 
 
-def input_paths(task: SceneTask, *, config: RunConfig, features: Collection[str]) -> InputPaths:
+def input_paths(task: SceneTask, *, config: SceneOptions, features: Collection[str]) -> InputPaths:
     """Find the files that a tile is made from.
 
     Args:
         task: The scene.
-        config: The run.
+        config: The options of the scenes.
         features: The features that preprocessing makes; what none of them needs is not read.
 
     Returns:

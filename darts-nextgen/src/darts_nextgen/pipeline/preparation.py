@@ -5,7 +5,10 @@ from collections.abc import Collection, Iterable
 
 import xarray as xr
 
-from darts_nextgen.pipeline.config import RunConfig, section_options
+from darts_ensemble.membership import Missing
+from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.scene_options import SceneOptions
+from darts_nextgen.pipeline.sections import section_options
 from darts_preprocessing import load_auxiliary, preprocess
 from darts_preprocessing.preprocessing import DEM_FEATURES
 from darts_utils.errors import DartsWarning, NoOverlapError
@@ -15,17 +18,20 @@ from darts_utils.variables import TCVIS_BANDS
 _ALL_PERCENT = 100.0
 
 
-def preprocess_tile(tile: xr.Dataset, *, config: RunConfig, features: Collection[str]) -> xr.Dataset:
+def preprocess_tile(
+    tile: xr.Dataset, *, config: SceneOptions, features: Collection[str], missing: Missing = RunConfig.missing
+) -> xr.Dataset:
     """Preprocess a raw tile with the elevation and the trends that its features need.
 
     Args:
         tile: Raw tile.
-        config: The run.
+        config: The options of the scenes.
         features: Features to make.
+        missing: What becomes of features of elevation or trends that do not reach the tile.
 
     Returns:
-        The tile with its features. Where the run leaves models out that cannot run (``missing="skip"``), those of elevation
-        or trends that do not reach the tile are not among them, so that the ensemble sees what it must do without.
+        The tile with its features. Where models that cannot run are left out (``missing="skip"``), those of elevation or
+        trends that do not reach the tile are not among them, so that the ensemble sees what it must do without.
 
     Raises:
         NoOverlapError: With ``missing="raise"``, elevation or trends lie elsewhere.
@@ -40,16 +46,16 @@ def preprocess_tile(tile: xr.Dataset, *, config: RunConfig, features: Collection
         try:
             given[source] = _load(source, tile, config=config, features=[name for name in wanted if name in names])
         except NoOverlapError as error:
-            if config.missing == "raise":
+            if missing == "raise":
                 raise
             warnings.warn(f"tile {tile_id(tile)!r} goes on without {source}: {error}", DartsWarning, stacklevel=2)
             wanted = [name for name in wanted if name not in names]
     options = section_options(config, "preprocessing")
     done = preprocess(tile, dem=given.get("dem"), tcvis=given.get("tcvis"), features=wanted, **options)
-    return done.drop_vars(_unknown(done, wanted)) if config.missing == "skip" else done
+    return done.drop_vars(_unknown(done, wanted)) if missing == "skip" else done
 
 
-def _load(source: str, tile: xr.Dataset, *, config: RunConfig, features: Collection[str]) -> xr.Dataset | None:
+def _load(source: str, tile: xr.Dataset, *, config: SceneOptions, features: Collection[str]) -> xr.Dataset | None:
     rule = {} if config.tcvis_rule is None else {"tcvis_rule": config.tcvis_rule}
     loaded = load_auxiliary(
         geobox_of(tile),

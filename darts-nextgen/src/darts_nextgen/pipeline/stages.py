@@ -15,11 +15,13 @@ import xarray as xr
 from darts_ensemble import Ensemble
 from darts_export import export_tile
 from darts_export.manifest import Origin
-from darts_nextgen.pipeline.config import RunConfig, section_options
+from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths
 from darts_nextgen.pipeline.notes import inputs_of, with_inputs, without_notes
 from darts_nextgen.pipeline.preparation import preprocess_tile
 from darts_nextgen.pipeline.resuming import SOFTWARE, deciding_options, product_names, recorded_options
+from darts_nextgen.pipeline.scene_options import SceneOptions
+from darts_nextgen.pipeline.sections import section_options
 from darts_nextgen.pipeline.tasks import SceneTask
 from darts_postprocessing import postprocess
 from darts_preprocessing.loading import load_scene
@@ -85,7 +87,7 @@ def run_stages(
     """
     steps: tuple[Callable[[], Callable[[Any], Any]], ...] = (
         lambda: partial(load_task, config=config, features=features),
-        lambda: partial(preprocess_tile, config=config, features=features),
+        lambda: partial(preprocess_tile, config=config, features=features, missing=config.missing),
         lambda: partial(infer_tile, config=config, ensemble=models()),
         lambda: partial(postprocess, **section_options(config, "postprocessing")),
         lambda: partial(export_outcome, config=config, model_hashes=model_hashes),
@@ -93,7 +95,7 @@ def run_stages(
     return [Stage(name, make) for name, make in zip(STAGE_NAMES, steps, strict=True)]
 
 
-def load_task(task: SceneTask, *, config: RunConfig, features: Collection[str]) -> xr.Dataset:
+def load_task(task: SceneTask, *, config: SceneOptions, features: Collection[str]) -> xr.Dataset:
     """Read a scene into a raw tile, which carries what its inputs were before they were read.
 
     Raises:

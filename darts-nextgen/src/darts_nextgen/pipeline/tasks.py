@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_export.naming import safe_name
-from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.layout import ERRORS_FOLDER, RESULTS_FILE
 from darts_nextgen.pipeline.scene_lists import is_stream, listed_scenes, streamed_scenes
+from darts_nextgen.pipeline.scene_options import SceneOptions
 from darts_preprocessing.loading.finding import plain_path, tile_id_of
 from darts_utils.errors import ConfigError, TileContractError
 from darts_utils.files import exists
@@ -26,7 +26,7 @@ class SceneTask:
     """Name of the tile and of its folder of results."""
 
 
-def scene_tasks(config: RunConfig) -> list[SceneTask]:
+def scene_tasks(config: SceneOptions) -> list[SceneTask]:
     """Find the scenes of a run that are known before it starts.
 
     Args:
@@ -58,7 +58,7 @@ def scene_tasks(config: RunConfig) -> list[SceneTask]:
     return tasks
 
 
-def streamed_tasks(config: RunConfig) -> Iterator[SceneTask] | None:
+def streamed_tasks(config: SceneOptions) -> Iterator[SceneTask] | None:
     """The scenes of a run that arrive while it goes on; None where there are no such lists.
 
     Notes:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,15 +11,13 @@ from typing import Any
 
 import geopandas as gpd
 
-from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths
 from darts_nextgen.pipeline.notes import without_notes
 from darts_nextgen.pipeline.preparation import preprocess_tile
 from darts_nextgen.pipeline.resuming import SOFTWARE
+from darts_nextgen.pipeline.scene_options import SceneOptions, convert_fields, path_or_none
 from darts_nextgen.pipeline.stages import load_task
 from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
-from darts_preprocessing import PreprocessingConfig
-from darts_preprocessing.loading.releases import ReleaseRule
 from darts_segmentation.training import PreparationConfig, PreparationReport, prepare_training_data
 from darts_utils.config_tables import parse_table, plain_table
 from darts_utils.errors import ConfigError, DartsError
@@ -43,8 +40,11 @@ _OF_PATCHES = ("labels", "out", "scene", "scenes", "regions", "patches", "dem", 
 
 
 @dataclass(frozen=True)
-class TrainingScenesConfig:
+class TrainingScenesConfig(SceneOptions):
     """Everything that decides what ``darts train prepare`` does; each field is a key of its TOML file.
+
+    The fields of the scenes are those of `SceneOptions`; ``out`` is the folder of the store of patches, and the preprocessed
+    tiles are kept in its folder ``tiles``.
 
     Raises:
         ConfigError: There is no scene, or an option makes no sense.
@@ -52,49 +52,16 @@ class TrainingScenesConfig:
 
     labels: Path
     """Label polygons, in any format of GeoPandas and any CRS."""
-    out: Path
-    """Folder of the store of patches; the preprocessed tiles are kept in its folder ``tiles``."""
-    scene: tuple[Path, ...] = ()
-    """Scene folders and GeoTIFFs, one by one."""
-    scenes: tuple[str, ...] = ()
-    """Many scenes, as for ``darts run``."""
     regions: Path | None = None
     """Polygons of regions with the column ``patches.region_column``, or a ``.toml`` file with a line ``tile id = region`` each."""
-    bands: Mapping[str, int] = field(default_factory=dict)
-    """Which band of a GeoTIFF is what, from 1."""
-    reflectance_scale: float | None = None
-    """Reflectance of one count of a GeoTIFF; None: as the file declares, else 0.0001."""
-    reflectance_offset: float | None = None
-    """Reflectance of the count 0 of a GeoTIFF; None: as the file declares, else 0."""
-    sentinel2_offset_dn: int | None = None
-    """Count of reflectance 0 in Sentinel-2 folders, whose files do not say it."""
-    sensor: str | None = None
-    """Sensor of scenes that do not say it."""
-    date: str | None = None
-    """Date ``YYYY-MM-DD`` of scenes that do not say it."""
-    dem: Path | None = None
-    """Elevation model: ArcticDEM raster, or folder of its tiles."""
-    tcvis: Path | None = None
-    """Tasseled-cap trends: TCVIS raster, or folder of rasters."""
-    tcvis_release: str | None = None
-    """Release of the trends that their file does not say."""
-    tcvis_rule: ReleaseRule | None = None
-    """How the date of a scene chooses among several releases; the model must be run with the same."""
     features: tuple[str, ...] = ()
     """Features to make; empty: ``ndvi``, and what elevation and trends usually give."""
-    preprocessing: PreprocessingConfig = field(default_factory=PreprocessingConfig)
-    """Options of `darts_preprocessing.preprocess`."""
     patches: PreparationConfig = field(default_factory=PreparationConfig)
     """Options of `darts_segmentation.training.preparation.prepare_training_data`."""
 
     def __post_init__(self) -> None:
-        self.as_run()  # looks at the options that both have
-
-    def as_run(self) -> RunConfig:
-        """The half of a run that loads and preprocesses; its models are never looked at."""
-        shared = ("out", "scene", "scenes", "bands", "reflectance_scale", "reflectance_offset", "sentinel2_offset_dn")
-        more = ("sensor", "date", "dem", "tcvis", "tcvis_release", "tcvis_rule", "preprocessing")
-        return RunConfig(models=(Path(os.devnull),), **{name: getattr(self, name) for name in (*shared, *more)})
+        convert_fields(self, labels=Path, regions=path_or_none)
+        super().__post_init__()
 
     def wanted_features(self) -> tuple[str, ...]:
         """The features that preprocessing makes."""
@@ -150,12 +117,12 @@ def prepare_scenes(
         TrainingDataError: The labels do not fit, see `prepare_training_data`.
         OutputError: Another process is writing into ``out``.
     """
-    run, features = config.as_run(), config.wanted_features()
+    features = config.wanted_features()
     for name in ("labels", "dem", "tcvis", "regions"):
         path = getattr(config, name)
         if path is not None and not exists(path):
             raise ConfigError(f"expected a file or folder at '{path}' ({name}), but there is none: check the path")
-    tasks = scene_tasks(run)
+    tasks = scene_tasks(config)
     regions = _read_regions(config)
     folder = config.out / TILES_FOLDER
     files: list[Path] = []
@@ -165,7 +132,7 @@ def prepare_scenes(
         for number, task in enumerate(tasks, start=1):
             with log_tile(task.tile_id), collected_warnings() as notes:
                 done = attempt(
-                    partial(_tile_file, task, config=config, run=run, features=features),
+                    partial(_tile_file, task, config=config, features=features),
                     step="preprocess",
                     logger=_logger,
                 )
@@ -185,21 +152,21 @@ def prepare_scenes(
     return TrainingScenesReport(report, {**failed, **of_patches})
 
 
-def _tile_file(task: SceneTask, *, config: TrainingScenesConfig, run: RunConfig, features: tuple[str, ...]) -> Path:
+def _tile_file(task: SceneTask, *, config: TrainingScenesConfig, features: tuple[str, ...]) -> Path:
     """The file of a preprocessed tile, made anew where it is not current."""
     path = config.out / TILES_FOLDER / f"{task.tile_id}.nc"
-    digest = _digest(task, config=config, run=run, features=features)
+    digest = _digest(task, config=config, features=features)
     if path.is_file():
         current = attempt(lambda: read_header(path), step="look", logger=_logger).value
         if current is not None and current.attrs.get(_MADE_FROM) == digest:
             return path
         path.unlink()
-    tile = preprocess_tile(load_task(task, config=run, features=features), config=run, features=features)
+    tile = preprocess_tile(load_task(task, config=config, features=features), config=config, features=features)
     return write_tile(without_notes(tile).assign_attrs({_MADE_FROM: digest}), path)
 
 
-def _digest(task: SceneTask, *, config: TrainingScenesConfig, run: RunConfig, features: tuple[str, ...]) -> str:
-    inputs = input_fingerprints(input_paths(task, config=run, features=features))
+def _digest(task: SceneTask, *, config: TrainingScenesConfig, features: tuple[str, ...]) -> str:
+    inputs = input_fingerprints(input_paths(task, config=config, features=features))
     options = {name: value for name, value in plain_table(config).items() if name not in _OF_PATCHES}
     noted = {role: [asdict(file) for file in files] for role, files in inputs.items()}
     content: dict[str, Any] = {"inputs": noted, "options": options, "features": features, "software": dict(SOFTWARE)}
