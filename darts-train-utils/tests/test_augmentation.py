@@ -75,6 +75,33 @@ def test_missing_values_stay_missing_and_nothing_else_becomes_so():
     assert np.nanmax(np.abs(changed - holed)) < 0.1 + 0.05 + 6 * 0.02
 
 
+def test_brightness_changes_all_variables_alike_or_each_by_itself():
+    image, labels = a_sample()
+    for by_variable, count in ((False, 1), (True, 3)):
+        config = AugmentationConfig(
+            **NOTHING | {"brightness_probability": 1}, brightness_by_variable=by_variable, max_gain=0.2, max_shift=0.1
+        )
+        changed, _ = augment(image, labels, seed=4, epoch=1, index=2, config=config)
+        lines = [np.polyfit(old.ravel(), new.ravel(), 1) for old, new in zip(image, changed, strict=True)]
+        rng = np.random.default_rng([4, 1, 2])
+        for _ in range(2):  # whether it turns, whether brightness changes
+            rng.random()
+        gains, shifts = 1 + 0.2 * rng.uniform(-1, 1, count), 0.1 * rng.uniform(-1, 1, count)
+        np.testing.assert_allclose([gain for gain, _ in lines], np.broadcast_to(gains, 3), rtol=1e-5)
+        np.testing.assert_allclose([shift for _, shift in lines], np.broadcast_to(shifts, 3), atol=1e-5)
+
+
+def test_the_usual_brightness_is_one_gain_and_one_shift_bit_for_bit():
+    image, labels = a_sample()
+    config = AugmentationConfig(**NOTHING | {"brightness_probability": 1})
+    rng = np.random.default_rng([0, 0, 9])
+    rng.random(2)
+    gain, shift = rng.uniform(-1, 1, 2) * (config.max_gain, config.max_shift)
+    expected = image * np.float32(1 + gain)
+    expected += np.float32(shift)
+    np.testing.assert_array_equal(augment(image, labels, seed=0, epoch=0, index=9, config=config)[0], expected)
+
+
 @pytest.mark.parametrize("shape", [(40, 40), (30, 50)])
 def test_a_turn_equals_scipy_and_outside_is_unknown(shape):
     y, x = np.mgrid[: shape[0], : shape[1]].astype("float32")

@@ -107,9 +107,9 @@ def augment(
     if rng.random() < config.affine_probability:
         image, labels = _turn_and_zoom(image, labels, rng, config)
     if rng.random() < config.brightness_probability:
-        gain, shift = rng.uniform(-1, 1, 2) * (config.max_gain, config.max_shift)
-        image *= np.float32(1 + gain)
-        image += np.float32(shift)
+        draws = rng.uniform(-1, 1, (2, len(image) if config.brightness_by_variable else 1, 1, 1))
+        image *= (1 + draws[0] * config.max_gain).astype("float32")
+        image += (draws[1] * config.max_shift).astype("float32")
     if rng.random() < config.noise_probability:
         deviation = np.float32(rng.uniform(0, config.max_noise))
         noise = rng.standard_normal(image.shape, dtype="float32")

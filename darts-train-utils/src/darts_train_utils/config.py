@@ -96,7 +96,10 @@ class AugmentationConfig:
     max_zoom: float = 1.2
     """Largest factor of such a zoom, in or out; at least 1."""
     brightness_probability: float = 0.5
-    """How often brightness changes, 0 … 1; for all channels together."""
+    """How often brightness changes, 0 … 1."""
+    brightness_by_variable: bool = False
+    """Whether each variable then changes by a gain and a shift of its own, as between sensors; else all by the same, as between
+    exposures."""
     max_gain: float = 0.1
     """Values are multiplied by 1 ± at most this."""
     max_shift: float = 0.05
