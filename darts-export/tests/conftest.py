@@ -1,9 +1,13 @@
 """Fixtures of the export tests."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 
+from darts_export.dataset.publishing.datasets import build_dataset
+from darts_export.dataset.testing.archives import export_example
 from darts_utils.testing import example_tile
 
 _VARIABLES = (
@@ -47,3 +51,21 @@ def tile(example: xr.Dataset) -> xr.Dataset:
 def empty_tile(empty_example: xr.Dataset) -> xr.Dataset:
     """The empty example, for one test to change."""
     return empty_example.copy(deep=True)
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two years of two places, one of them growing."""
+    place = tmp_path_factory.mktemp("archive")
+    for year in (2019, 2020):
+        export_example(place, f"a-{year}", year=year, size_px=8 + 4 * (year - 2019))
+        export_example(place, f"b-{year}", year=year, x=5000)
+    return place
+
+
+@pytest.fixture(scope="session")
+def dataset(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data set of the archive."""
+    out = tmp_path_factory.mktemp("built") / "dataset"
+    build_dataset([archive], out)
+    return out

@@ -1,0 +1,56 @@
+"""Options of ``darts dataset build``, from its file and on the command line."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from darts_export.dataset.config import DatasetConfig
+from darts_export.dataset.published import read_published
+from darts_export.dataset.publishing.settings import read_settings
+from darts_utils.errors import ConfigError
+
+Darts = Callable[..., tuple[int, str, str]]
+
+
+def test_options_from_a_file(archive: Path, tmp_path: Path, darts: Darts) -> None:
+    file = tmp_path / "dataset.toml"
+    (tmp_path / "own.txt").write_text("Be kind.")
+    file.write_text(
+        'cell_m = 500\nmin_overlap = 0.5\n[publication]\ntitle = "Mine"\nlicence = "LicenseRef-own"\nlicence_file = "own.txt"\n'
+        'keywords = ["ice"]\n[[publication.authors]]\nname = "An Institute"\n'
+    )
+    options, publication = read_settings(file)
+    assert (options, publication.title, publication.keywords) == ({"cell_m": 500, "min_overlap": 0.5}, "Mine", ("ice",))
+    code, _, err = darts(
+        "dataset", "build", archive / "a-2019", "--out", tmp_path / "out", "--config", file, "--cell-m", 200
+    )
+    assert code == 0
+    assert "warning" not in err
+    assert (tmp_path / "out" / "LICENSE").read_text() == "Be kind."
+    assert len(read_published(tmp_path / "out", "coverage", crs="EPSG:3413")) > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cell = 1", "unknown key 'cell' in .*; nearest: cell_m"),
+        ("[publication]\nlicense = 'MIT'", "unknown key 'license' in .publication. .*; nearest: licence"),
+        ("[[publication.authors]]\nsurname = 'x'", "unknown key 'surname' in"),
+        ("cell_m = 'wide'", "expected cell_m in .* to be a number, but got 'wide'"),
+        ("workers = 1.5", "expected workers in .* to be a whole number, but got 1.5"),
+        ("footprint = true", "expected footprint in .* to be text, but got True"),
+        ("publication = 1", "expected a table in .publication. of .*, but got 1"),
+        ("[publication", "expected a configuration in TOML at"),
+    ],
+)
+def test_settings_that_make_no_sense(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "dataset.toml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_settings(tmp_path / "dataset.toml")
+
+
+def test_every_option_of_the_configuration_is_one_of_the_command(darts: Darts) -> None:
+    text = darts("dataset", "build", "--help")[1]
+    for name in vars(DatasetConfig()):
+        assert f"--{name.replace('_', '-')}" in text
