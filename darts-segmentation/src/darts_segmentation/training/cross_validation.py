@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from darts_segmentation.training.config import TrainingConfig
 from darts_segmentation.training.plan import encode_split
-from darts_segmentation.training.run_folder import RECORD, write_json
+from darts_segmentation.training.run_folder import write_json
 from darts_segmentation.training.scores import EvaluationResult, Scores, write_csv
 from darts_segmentation.training.studies import open_study_folder
-from darts_segmentation.training.training import resume, train
+from darts_segmentation.training.training import train_part
 from darts_train_utils.config import SplitConfig
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.provenance import data_fingerprint
@@ -87,9 +87,10 @@ def cross_validate(
     folder = Path(out)
     store = PatchStore(data)
     splits = _splits(store.patches, config.split, folds)
+    fingerprint = data_fingerprint(data)
     record = {
         "kind": "cross-validation",
-        "fingerprint": data_fingerprint(data),
+        "fingerprint": fingerprint,
         "config": plain_table(config),
         "folds": [encode_split(split, len(store)) for split in splits],
         "starts_from": None if start is None else str(Path(start)),
@@ -98,13 +99,16 @@ def cross_validate(
         open_study_folder(folder, record)
         results = []
         for number, split in enumerate(splits):
-            place = folder / f"fold-{number}"
-            if (place / RECORD).is_file():
-                result = resume(place, data=data)
-            else:
-                result = train(
-                    data, place, config=config, start=start, legacy_normalization=legacy_normalization, split=split
-                )
+            result = train_part(
+                store,
+                Path(data),
+                folder / f"fold-{number}",
+                config=config,
+                split=split,
+                fingerprint=fingerprint,
+                start=start,
+                legacy_normalization=legacy_normalization,
+            )
             results.append(result)
         found = CrossValidationResult(
             tuple(result.scores["test"] for result in results), tuple(result.model for result in results)

@@ -113,12 +113,13 @@ def write_run(run: Run, *, patches: int, start: Checkpoint | None) -> None:
     write_json(run.folder / RECORD, record)
 
 
-def read_run(folder: Path, *, data: Path | None = None) -> Run:
+def read_run(folder: Path, *, data: Path | None = None, fingerprint: str | None = None) -> Run:
     """Read what a training was to do.
 
     Args:
         folder: Of the training.
         data: Where the patches are now; None: where they were.
+        fingerprint: Of these patches; None: is computed.
 
     Raises:
         TrainingError: There is no training, it is of another version, or a file is missing.
@@ -143,7 +144,8 @@ def read_run(folder: Path, *, data: Path | None = None) -> Run:
             f"expected the model that the training began with, but '{folder / START}' is gone: start anew"
         )
     place = Path(record["data"]) if data is None else data
-    fingerprint = data_fingerprint(place)
+    if fingerprint is None:
+        fingerprint = data_fingerprint(place)
     if fingerprint != record["fingerprint"]:
         raise TrainingDataError(
             f"expected the data that the training in '{folder}' began with, but those in '{place}' are others: name the same "

@@ -10,7 +10,7 @@ from darts_segmentation.training.config import TrainingConfig
 from darts_segmentation.training.finishing import finished_checkpoint
 from darts_segmentation.training.fitting import fit
 from darts_segmentation.training.plan import make_plan
-from darts_segmentation.training.run_folder import Run, read_run, require_new, write_run
+from darts_segmentation.training.run_folder import RECORD, Run, read_run, require_new, write_run
 from darts_segmentation.training.scores import EvaluationResult, parse_evaluation, write_evaluation
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.provenance import data_fingerprint
@@ -96,12 +96,44 @@ def resume(out: str | os.PathLike[str], *, data: str | os.PathLike[str] | None =
     """
     folder = Path(out)
     with sole_writer(folder) as certain:
-        run = read_run(folder, data=None if data is None else Path(data))
-        for place in (folder, folder / "checkpoints", folder / "pictures"):
-            remove_leftovers(place, all_writers=certain)
-        if run.model.is_file():
-            return _result(run, read_checkpoint(run.model))
-        return _complete(run, PatchStore(run.data))
+        return _resume(read_run(folder, data=None if data is None else Path(data)), certain=certain)
+
+
+def train_part(
+    store: PatchStore,
+    data: Path,
+    folder: Path,
+    *,
+    config: TrainingConfig,
+    split: Split,
+    fingerprint: str,
+    start: str | os.PathLike[str] | None = None,
+    legacy_normalization: str | None = None,
+) -> TrainingResult:
+    """Train, or go on with a training, that is one of many on the same data, which are looked at once for all of them.
+
+    Args:
+        store: The patches.
+        data: Their folder.
+        folder: Of the training.
+        config: What to do.
+        split: Rows by side.
+        fingerprint: Of the patches, as `darts_train_utils.provenance.data_fingerprint` gives it.
+        start: As for `train`.
+        legacy_normalization: As for `train`.
+
+    Returns:
+        As `train`.
+
+    Raises:
+        DartsError: As `train` and `resume` do.
+    """
+    with sole_writer(folder) as certain:
+        if (folder / RECORD).is_file():
+            return _resume(read_run(folder, data=data, fingerprint=fingerprint), certain=certain)
+        model = None if start is None else read_checkpoint(start, legacy_normalization=legacy_normalization)
+        run = plan_run(store, data, folder, config=config, start=model, split=split, fingerprint=fingerprint)
+        return _complete(run, store)
 
 
 def plan_run(
@@ -112,6 +144,7 @@ def plan_run(
     config: TrainingConfig,
     start: Checkpoint | None = None,
     split: Split | None = None,
+    fingerprint: str | None = None,
 ) -> Run:
     """Decide what a training will do and write it down.
 
@@ -122,11 +155,20 @@ def plan_run(
         config: What to do.
         start: The model that it begins with.
         split: Rows by side; None: as the config says.
+        fingerprint: Of the patches; None: is computed.
     """
     plan = make_plan(store, config=config, start=start, split=split)
-    run = Run(folder, data, data_fingerprint(data), plan)
+    run = Run(folder, data, data_fingerprint(data) if fingerprint is None else fingerprint, plan)
     write_run(run, patches=len(store), start=start)
     return run
+
+
+def _resume(run: Run, *, certain: bool) -> TrainingResult:
+    for place in (run.folder, run.folder / "checkpoints", run.folder / "pictures"):
+        remove_leftovers(place, all_writers=certain)
+    if run.model.is_file():
+        return _result(run, read_checkpoint(run.model))
+    return _complete(run, PatchStore(run.data))
 
 
 def _complete(run: Run, store: PatchStore) -> TrainingResult:

@@ -98,9 +98,10 @@ def tune(
         raise ConfigError("expected validation patches to tune with, but split.validation_share is 0: raise it")
     if trials < 1:
         raise ConfigError(f"expected at least 1 trial, but got {trials}")
+    fingerprint = data_fingerprint(data)
     record = {
         "kind": "tuning",
-        "fingerprint": data_fingerprint(data),
+        "fingerprint": fingerprint,
         "config": plain_table(config),
         "space": space_table(space),
         "starts_from": None if start is None else str(Path(start)),
@@ -113,7 +114,17 @@ def tune(
             open_study_folder(folder, record)
             study = _open_study(folder, config, storage)
         while (trial := _next_trial(study, folder, config, trials)) is not None:
-            _run_trial(study, trial, store, Path(data), folder, config=config, space=space, start=model)
+            _run_trial(
+                study,
+                trial,
+                store,
+                Path(data),
+                folder,
+                config=config,
+                space=space,
+                start=model,
+                fingerprint=fingerprint,
+            )
         return _result(study, folder, config)
 
 
@@ -174,13 +185,15 @@ def _run_trial(
     config: TrainingConfig,
     space: SearchSpace,
     start: Checkpoint | None,
+    fingerprint: str,
 ) -> None:
     values = {key: _suggested(trial, key, entry) for key, entry in space.items()}
     place = folder / f"trial-{trial.number}"
     shutil.rmtree(place, ignore_errors=True)
     pruning = _Pruning(trial, config.monitor.monitor)
     try:
-        run = plan_run(store, data, place, config=changed_config(config, values), start=start)
+        changed = changed_config(config, values)
+        run = plan_run(store, data, place, config=changed, start=start, fingerprint=fingerprint)
         fit(run, store, extra_callbacks=[pruning])
     except TrainingError as error:
         _log.warning("trial %d of %s failed: %s", trial.number, values, error)
