@@ -1,4 +1,4 @@
-"""A training from patches to a model, and what is refused before it starts."""
+"""A training from patches to a model, and what it starts from."""
 
 import dataclasses
 import json
@@ -14,31 +14,16 @@ from darts_segmentation import Segmenter, build_network
 from darts_segmentation.training import TrainingConfig, resume, train
 from darts_segmentation.training.plan import make_plan
 from darts_segmentation.training.run_folder import read_run
-from darts_train_utils.config import AugmentationConfig, DataConfig, MonitorConfig, SplitConfig
-from darts_train_utils.patch_store import PatchStore, write_scene
-from darts_train_utils.splits import Split
+from darts_segmentation.training.testing import SMALL_NETWORK, small_training
+from darts_train_utils.config import DataConfig, MonitorConfig, SplitConfig
+from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.testing import write_example_store
 from darts_utils.errors import ConfigError, DartsWarning, OutputError, TrainingDataError, TrainingError
 from darts_utils.inference import Checkpoint, Scaling, read_checkpoint, write_checkpoint
 from darts_utils.inference.torch_files import read_torch
 from darts_utils.testing import example_tile
 
-NETWORK = {"arch": "Unet", "encoder_name": "tu-test_resnet", "decoder_channels": [8, 8, 8, 8, 8]}
-CONFIG = TrainingConfig(
-    network=NETWORK,
-    epochs=4,
-    learning_rate=5e-3,
-    deterministic=True,
-    data=DataConfig(batch_size=4),
-    monitor=MonitorConfig(picture_every_epochs=0),
-)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    write_example_store(folder)
-    return folder
+CONFIG = small_training(epochs=4, deterministic=True)
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +39,6 @@ def weights_of(path):
 def assert_same_weights(one, other):
     assert list(one) == list(other)
     assert all(torch.equal(one[name], other[name]) for name in one)
-
-
-def plan_for(data, **changes):
-    split = changes.pop("split", None)
-    start = changes.pop("start", None)
-    return make_plan(PatchStore(data), config=dataclasses.replace(CONFIG, **changes), start=start, split=split)
 
 
 def test_a_training_leaves_a_model_that_infers(undisturbed):
@@ -200,76 +179,21 @@ def test_fine_tuning_takes_what_the_start_is(undisturbed, data, tmp_path):
             {"normalization": {"red": Scaling(0.0, 1.0)}},
             "normalization of the start checkpoint, but .* another one of red",
         ),
-        ({"network": {**NETWORK, "arch": "FPN"}}, "cannot be used"),
+        ({"network": {**SMALL_NETWORK, "arch": "FPN"}}, "cannot be used"),
     ],
 )
 def test_a_start_that_does_not_fit_is_refused(undisturbed, data, changes, message):
     with pytest.raises(ConfigError, match=message):
-        plan_for(data, start=read_checkpoint(undisturbed.model), **changes)
+        make_plan(
+            PatchStore(data), config=dataclasses.replace(CONFIG, **changes), start=read_checkpoint(undisturbed.model)
+        )
 
 
 def test_a_start_of_another_framework_is_refused(undisturbed, data, tmp_path):
     known = read_checkpoint(undisturbed.model)
     other = Checkpoint({**known.config, "model_framework": "yolo"}, known.statedict)
     with pytest.raises(ConfigError, match="start checkpoint of the framework 'smp', but got 'yolo'"):
-        plan_for(data, start=other)
-
-
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        ({"inputs": ("red", "ndvi")}, TrainingDataError, "expected patches with ndvi, but the data have red, slope"),
-        ({"network": {"arch": "Unet", "encoder_name": "resnet9000"}}, ConfigError, "encoder_name"),
-        ({"network": {**NETWORK, "in_channels": 7}}, ConfigError, r"in_channels to be 2, .* has 7"),
-        ({"patch_px": 50}, ConfigError, "edge of patch_px to be divisible by 32 px"),
-        ({"augmentation": AugmentationConfig(crop_px=20)}, ConfigError, "edge of crop_px to be divisible"),
-    ],
-)
-def test_what_cannot_work_is_refused_before_anything_is_done(data, changes, error, message):
-    with pytest.raises(error, match=message):
-        plan_for(data, **changes)
-
-
-def write_labels(folder, labels, **variables):
-    shape = labels.shape
-    left = 1000.0 * np.arange(len(labels))
-    bounds = np.stack([left, left * 0, left + 900, left * 0 + 900], axis=1)
-    values = {"red": np.random.default_rng(0).integers(0, 9, shape, "uint16"), **variables}
-    write_scene(folder, scene="s", region="r", crs="EPSG:3413", bounds=bounds, variables=values, labels=labels)
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        (0, "all known pixels are background"),
-        (1, "all known pixels are of the class"),
-        (2, r"no pixel has a label other than 2 \(ignored\)"),
-    ],
-)
-def test_labels_that_teach_nothing_are_refused(tmp_path, value, message):
-    write_labels(tmp_path, np.full((6, 32, 32), value, "uint8"))
-    with pytest.raises(TrainingDataError, match=f"both classes among the .* training patches, but {message}"):
-        plan_for(tmp_path, split=Split(*(np.array(rows) for rows in ([0, 1, 2], [3, 4], [5], []))))
-
-
-def test_inputs_that_say_nothing_are_refused(tmp_path, data):
-    labels = np.indices((4, 32, 32)).sum(axis=0).astype("uint8") % 2
-    nothing = np.full(labels.shape, np.nan, "float32")
-    write_labels(tmp_path, labels, slope=nothing, dem=np.zeros(labels.shape, "float32"))
-    split = SplitConfig("random", 0.25, 0.25)
-    with pytest.raises(TrainingDataError, match="expected values of slope where labels are known"):
-        make_plan(PatchStore(tmp_path), config=dataclasses.replace(CONFIG, inputs=("red", "slope"), split=split))
-    with pytest.raises(TrainingDataError, match="expected values of 'dem' to differ, but they are 0 nearly everywhere"):
-        make_plan(PatchStore(tmp_path), config=dataclasses.replace(CONFIG, inputs=("dem",), split=split))
-
-
-def test_patches_that_are_not_square_or_a_split_without_training_are_refused(tmp_path, data):
-    write_labels(tmp_path, np.zeros((4, 32, 64), "uint8"))
-    with pytest.raises(TrainingDataError, match="expected square patches, but got 32 × 64 px"):
-        plan_for(tmp_path)
-    empty = np.array([], "int64")
-    with pytest.raises(TrainingDataError, match="expected training patches, but the split has none"):
-        plan_for(data, split=Split(empty, np.array([0]), np.array([1]), empty))
+        make_plan(PatchStore(data), config=CONFIG, start=other)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +270,9 @@ def test_a_start_in_another_shape_is_converted(data, tmp_path, undisturbed):
         "statedict": dict(known.statedict),
     }
     torch.save(older, tmp_path / "older.pt")
-    plan = plan_for(data, start=read_checkpoint(tmp_path / "older.pt"), network={})
+    plan = make_plan(
+        PatchStore(data), config=dataclasses.replace(CONFIG, network={}), start=read_checkpoint(tmp_path / "older.pt")
+    )
     assert plan.normalization.scalings["slope"].scale == pytest.approx(1 / 90)
     assert plan.network["arch"] == "Unet"
     assert build_network(plan.network) is not None

@@ -1,0 +1,97 @@
+"""A search for the best configuration, also by several processes."""
+
+import csv
+import dataclasses
+import multiprocessing
+import socket
+
+import optuna
+import pytest
+
+from darts_segmentation.training import parse_search_space, tune
+from darts_segmentation.training.search_space import Range
+from darts_segmentation.training.testing import small_training
+from darts_train_utils.config import SplitConfig
+from darts_utils.errors import ConfigError, TrainingError
+
+CONFIG = small_training(epochs=2)
+SPACE = {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}, "loss": {"dice": {"choices": [0.5, 1.0]}}}
+
+
+def tune_in_process(data, out, trials):
+    tune(data, out, config=CONFIG, space=parse_search_space(SPACE, config=CONFIG), trials=trials)
+
+
+def test_processes_share_a_search(data, tmp_path):
+    out = tmp_path / "search"
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=tune_in_process, args=(data, out, 4)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    result = tune(data, out, config=CONFIG, space=parse_search_space(SPACE, config=CONFIG), trials=4)
+    rows = list(csv.DictReader((out / "trials.csv").read_text().splitlines()))
+    assert sorted(int(row["trial"]) for row in rows) == [0, 1, 2, 3]
+    assert result.trials == 4
+    assert result.score == pytest.approx(max(float(row["score"]) for row in rows if row["state"] == "complete"))
+    assert len({row["learning_rate"] for row in rows}) == 4
+    assert result.config.loss.dice in (0.5, 1.0)
+    with pytest.raises(ConfigError, match="another space was asked for"):
+        tune(
+            data,
+            out,
+            config=CONFIG,
+            space=parse_search_space({"weight_decay": {"low": 0.0, "high": 1.0}}, config=CONFIG),
+            trials=1,
+        )
+
+
+def test_a_trial_that_is_worse_than_the_others_is_given_up(data, tmp_path):
+    study = optuna.create_study(study_name="darts", storage=f"sqlite:///{tmp_path / 'study.db'}", direction="maximize")
+    distributions = {
+        "learning_rate": optuna.distributions.FloatDistribution(1e-3, 1e-2, log=True),
+        "loss.dice": optuna.distributions.CategoricalDistribution((0.5, 1.0)),
+    }
+    for number in range(5):
+        params = {"learning_rate": 2e-3 + 1e-4 * number, "loss.dice": 0.5}
+        values = {"params": params, "distributions": distributions, "intermediate_values": {0: 2.0, 1: 2.0}}
+        study.add_trial(optuna.trial.create_trial(value=2.0, **values))
+    result = tune(data, tmp_path, config=CONFIG, space=parse_search_space(SPACE, config=CONFIG), trials=6)
+    assert study.trials[5].state.name == "PRUNED"
+    assert len((tmp_path / "trial-5" / "epochs.csv").read_text().splitlines()) == 2  # one epoch of two
+    assert (result.score, result.trials) == (2.0, 6)
+
+
+def test_a_trial_of_a_process_that_is_gone_is_made_again(data, tmp_path):
+    study = optuna.create_study(study_name="darts", storage=f"sqlite:///{tmp_path / 'study.db'}", direction="maximize")
+    process = multiprocessing.get_context("fork").Process(target=int)
+    process.start()
+    process.join()
+    study.ask().set_user_attr("owner", [socket.gethostname(), process.pid])
+    config = dataclasses.replace(CONFIG, epochs=1)
+    assert tune(data, tmp_path, config=config, space=parse_search_space(SPACE, config=config), trials=1).trials == 1
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
+
+
+def test_a_search_that_finds_nothing_says_so(data, tmp_path):
+    space = {"learning_rate": Range(1e29, 1e30)}
+    with pytest.raises(TrainingError, match="expected a trial that came to its end, but of 1 none did"):
+        tune(
+            data,
+            tmp_path / "search",
+            config=dataclasses.replace(CONFIG, gradient_clip=None, schedule="constant"),
+            space=space,
+            trials=1,
+        )
+    with pytest.raises(ConfigError, match="split.validation_share is 0"):
+        tune(
+            data,
+            tmp_path,
+            config=dataclasses.replace(CONFIG, split=SplitConfig("region", 0.0, 0.3)),
+            space=space,
+            trials=1,
+        )
+    with pytest.raises(ConfigError, match="expected at least 1 trial"):
+        tune(data, tmp_path, config=CONFIG, space=space, trials=0)
