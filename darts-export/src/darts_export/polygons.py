@@ -5,7 +5,8 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from darts_export.rings import link_edges, number_pieces, trace_rings
+from darts_export.rings import link_edges, trace_rings
+from darts_utils.component_kernels import number_pieces
 from darts_utils.runs import ObjectRuns
 
 

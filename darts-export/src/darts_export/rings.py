@@ -18,51 +18,6 @@ from darts_utils.kernels import kernel
 
 
 @kernel
-def _root(parent: NDArray[np.int32], run: int) -> int:
-    while parent[run] != run:
-        parent[run] = parent[parent[run]]
-        run = parent[run]
-    return run
-
-
-@kernel
-def number_pieces(
-    row_starts: NDArray[np.int64], first: NDArray[np.int32], end: NDArray[np.int32], piece: NDArray[np.int32]
-) -> int:
-    """Number the pieces, whose pixels are connected by edges, from 0 in the order of their first runs.
-
-    Args:
-        row_starts: ``(rows + 1,)``: where the runs of each row begin.
-        first: ``(runs,)`` first columns.
-        end: ``(runs,)`` columns after the last.
-        piece: ``(runs,)`` int32, is filled.
-
-    Returns:
-        Number of pieces.
-    """
-    parent = np.arange(len(first), dtype=np.int32)
-    for row in range(1, len(row_starts) - 1):
-        above, below = row_starts[row - 1], row_starts[row]
-        while above < row_starts[row] and below < row_starts[row + 1]:
-            if first[above] < end[below] and first[below] < end[above]:
-                one, other = _root(parent, above), _root(parent, below)
-                parent[max(one, other)] = min(one, other)
-            if end[above] < end[below]:
-                above += 1
-            else:
-                below += 1
-    count = 0
-    for run in range(len(first)):
-        root = _root(parent, run)
-        if root == run:
-            piece[run] = count
-            count += 1
-        else:
-            piece[run] = piece[root]
-    return count
-
-
-@kernel
 def _column(first: NDArray[np.int32], end: NDArray[np.int32], edge: int) -> int:
     return int(end[edge // 2] if edge % 2 else first[edge // 2])
 
@@ -91,7 +46,7 @@ def link_edges(
         row_starts: ``(rows + 1,)``: where the runs of each row begin.
         first: ``(runs,)`` first columns.
         end: ``(runs,)`` columns after the last.
-        piece: ``(runs,)`` from `number_pieces`.
+        piece: ``(runs,)`` from `darts_utils.component_kernels.number_pieces`.
         following: ``(2 · runs,)`` int64, is filled.
     """
     rows = len(row_starts) - 1

@@ -11,7 +11,7 @@ Everything that DARTS does is a *verb* (``tile → tile``, input untouched, with
 `tile_io`           tile ↔ NetCDF, lossless and atomic; with `encoding` and `attributes`
 `patches`           windows and blending weights of sliding-window inference
 `device`            NumPy or CuPy, chosen by the array that came in
-`kernels`           compiled kernels, their rows shared among threads
+`kernels`           compiled kernels, their rows shared among threads; `component_kernels` find what belongs together
 `objects`           8-connected objects: numbering, sizes, which reach out of the trusted area
 `batching`          `batched`, which makes the twin of a verb
 `models`            the `TileModel` protocol and the ``darts.models`` entry points

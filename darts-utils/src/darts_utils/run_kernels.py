@@ -135,42 +135,6 @@ def scan_labels(first_row: int, last_row: int, labels: Array) -> Found:
 
 
 @kernel
-def _root(parent: Array, run: int) -> int:
-    while parent[run] != run:
-        parent[run] = parent[parent[run]]
-        run = parent[run]
-    return run
-
-
-@kernel
-def number_objects(row_starts: Array, first: Array, end: Array, label: Array) -> int:
-    """Join each run with those of the row above that it touches, then number the objects; returns how many there are.
-
-    The root of an object is its first run, so numbering the roots in order numbers objects by their first pixels. Until
-    then `label` holds parents, which always come earlier than their children.
-    """
-    for row in range(row_starts.size - 1):
-        above = row_starts[max(row - 1, 0)]
-        for run in range(row_starts[row], row_starts[row + 1]):
-            label[run] = run
-            while above < row_starts[row] and end[above] < first[run]:
-                above += 1
-            neighbour = above
-            while neighbour < row_starts[row] and first[neighbour] <= end[run]:
-                one, other = _root(label, neighbour), _root(label, run)
-                label[max(one, other)] = min(one, other)
-                neighbour += 1
-    count = 0
-    for run in range(label.size):
-        if label[run] == run:
-            count += 1
-            label[run] = count
-        else:
-            label[run] = label[label[run]]
-    return count
-
-
-@kernel
 def add_up(label: Array, numbers: Array, sums: Array) -> None:
     """Add the number of each run to the sum of its object."""
     for run in range(label.size):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from darts_utils.component_kernels import number_objects
 from darts_utils.errors import GridMismatchError
 from darts_utils.kernels import over_rows
 from darts_utils.run_kernels import (
@@ -19,7 +20,6 @@ from darts_utils.run_kernels import (
     fill_boxes,
     gather,
     mark_touching,
-    number_objects,
     place,
     scan_labels,
     scan_rows,

@@ -7,7 +7,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from darts_utils.kernels import kernel
+from darts_utils.component_kernels import connect_boxes, connect_pairs
 
 Pairs = NDArray[np.int64]
 """``(P, 2)`` indices, the smaller one first, in ascending order."""
@@ -117,7 +117,7 @@ def components(count: int, pairs: Pairs) -> NDArray[np.int64]:
         [0, 1, 2, 1, 1]
     """
     roots = np.arange(count, dtype="int64")
-    _connect(roots, pairs)
+    connect_pairs(roots, pairs)
     return roots
 
 
@@ -151,48 +151,5 @@ def box_components(bounds: NDArray[np.float64], *, distance_m: float) -> NDArray
     which = np.repeat(np.arange(len(bounds), dtype="int32"), crossed)
     strip = np.arange(len(which)) - np.repeat(np.cumsum(crossed) - crossed - low, crossed)
     order = np.lexsort((bounds[which, 0], strip))
-    _sweep(roots, which[order], strip[order], bounds, distance_m)
+    connect_boxes(roots, which[order], strip[order], bounds, distance_m)
     return roots
-
-
-@kernel
-def _root(roots: NDArray[np.int64], index: int) -> int:
-    while roots[index] != index:
-        roots[index] = roots[roots[index]]
-        index = roots[index]
-    return index
-
-
-@kernel
-def _unite(roots: NDArray[np.int64], one: int, other: int) -> None:
-    first, second = _root(roots, one), _root(roots, other)
-    roots[max(first, second)] = min(first, second)
-
-
-@kernel
-def _connect(roots: NDArray[np.int64], pairs: NDArray[np.int64]) -> None:
-    for one, other in pairs:
-        _unite(roots, one, other)
-    for index in range(len(roots)):
-        roots[index] = _root(roots, index)
-
-
-@kernel
-def _sweep(
-    roots: NDArray[np.int64],
-    which: NDArray[np.int32],
-    strip: NDArray[np.int64],
-    bounds: NDArray[np.float64],
-    distance: float,
-) -> None:
-    for position in range(len(which)):
-        one = which[position]
-        reach = bounds[one, 2] + distance
-        for ahead in range(position + 1, len(which)):
-            other = which[ahead]
-            if strip[ahead] != strip[position] or bounds[other, 0] > reach:
-                break
-            if bounds[other, 1] <= bounds[one, 3] + distance and bounds[one, 1] <= bounds[other, 3] + distance:
-                _unite(roots, one, other)
-    for index in range(len(roots)):
-        roots[index] = _root(roots, index)

@@ -2,7 +2,7 @@
 
 ==============  ===========================================================================================
 `config`        `RunConfig`: every option of a run; its sections are the packages' own dataclasses
-`scene_options` what mapping and training ask of scenes; `sections` are the options of the single steps
+`sections`      the options of the single steps; `scene_options` are those of the scenes, shared with trainings
 `runfiles`      TOML files to configurations and back
 `scene_lists`   patterns, folders, tables and streams of scenes
 `tasks`         which scenes, and under which tile id
