@@ -79,10 +79,7 @@ def test_pip_installs_one_member_alone_and_it_works(dist, tmp_path):
 
 @pytest.mark.parametrize(
     "member",
-    [
-        pytest.param(name, marks=() if name == "darts-postprocessing" else pytest.mark.slow)
-        for name in MEMBERS
-    ],
+    [pytest.param(name, marks=() if name == "darts-postprocessing" else pytest.mark.slow) for name in MEMBERS],
 )
 def test_every_wheel_comes_from_dist_and_imports(member, dist, tmp_path):
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "env", cwd=tmp_path)
