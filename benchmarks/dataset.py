@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import geopandas
@@ -97,17 +96,37 @@ def _merge(table: geopandas.GeoDataFrame, areas: geopandas.GeoDataFrame) -> geop
     merged = table[["object", "date", "probability_median", "geometry"]].dissolve(by="object", aggfunc=columns)
     merged.columns = ["geometry", "first_date", "last_date", "n_seen", "probability"]
     merged = merged.reset_index()
-    looked = geopandas.sjoin(merged[["object", "geometry"]], areas[["date", "geometry"]], predicate="intersects")
-    merged = merged.assign(n_observations=merged.object.map(looked.groupby("object").date.nunique()))
-    dates = sorted(table.date.unique())
-    halves = [table[table.date == date][["object", "geometry"]] for date in dates]
-    footprint = halves[0]
-    for one, other in pairwise(halves):
-        footprint = geopandas.overlay(one, other, how="intersection", keep_geom_type=True)
-        footprint = footprint.rename(columns={"object_1": "object"})
-    medians = footprint[["object", "geometry"]].dissolve(by="object")
+    held = _held(merged, areas)
+    looked = pd.concat([held, table[["object", "date"]]]).drop_duplicates()
+    merged = merged.assign(n_observations=merged.object.map(looked.groupby("object").size()))
+    medians = _medians(table, held, dates=sorted(table.date.unique()))
     equal_area = merged.to_crs("EPSG:6931").area, medians.to_crs("EPSG:6931").area
     return merged.assign(area_m2=equal_area[0], median_area_m2=merged.object.map(equal_area[1]).fillna(0.0))
+
+
+def _held(merged: geopandas.GeoDataFrame, areas: geopandas.GeoDataFrame) -> pd.DataFrame:
+    """Objects, and the days on which one tile had all of them within its trusted area."""
+    within = areas[["date", "geometry"]].set_geometry(areas.buffer(-1.0))
+    found = geopandas.sjoin(merged[["object", "geometry"]], within, predicate="within")
+    return found[["object", "date"]].drop_duplicates()
+
+
+def _medians(table: geopandas.GeoDataFrame, held: pd.DataFrame, *, dates: list[str]) -> geopandas.GeoDataFrame:
+    """Median footprints of two images, object by object.
+
+    An image that holds all of an object says yes or no everywhere, another one only yes. So two that hold it leave what both
+    see, and one that does leaves what it sees; of those that do not, the union is left.
+    """
+    sights = [table[table.date == date][["object", "geometry"]] for date in dates]
+    holds = [held.object[held.date == date] for date in dates]
+    both = set(holds[0]) & set(holds[1])
+    footprints = [geopandas.overlay(*(sight[sight.object.isin(both)] for sight in sights), keep_geom_type=True)]
+    footprints[0] = footprints[0].rename(columns={"object_1": "object"})[["object", "geometry"]]
+    for sight, mine, other in zip(sights, holds, holds[::-1], strict=True):
+        alone = sight.object.isin(mine) & ~sight.object.isin(other)
+        by_nobody = ~sight.object.isin(mine) & ~sight.object.isin(other)
+        footprints.append(sight[alone | by_nobody])
+    return pd.concat(footprints).dissolve(by="object")
 
 
 def _pairs(

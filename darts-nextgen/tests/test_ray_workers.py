@@ -1,6 +1,8 @@
 """What the workers of a Ray run do with tables of tiles; called here in this process, without a cluster."""
 
 import shutil
+import subprocess
+import sys
 
 import pyarrow as pa
 import pytest
@@ -12,6 +14,7 @@ from darts_nextgen.pipeline.plan import plan_run
 from darts_nextgen.pipeline.ray_workers import ModelWorker, RaySpec, prepare_scenes, tile_rows, tile_table
 from darts_nextgen.pipeline.report import TileRow
 from darts_nextgen.pipeline.rows import from_row
+from darts_nextgen.pipeline.runfiles import write_config
 from darts_utils.inference.config import InferenceConfig
 
 BATCH_SIZE = 7
@@ -87,3 +90,29 @@ def test_where_a_call_fails_its_tiles_go_one_by_one(spec, prepared, monkeypatch)
     assert [row.status for row in rows] == ["pending", "failed", "pending"]
     assert (rows[1].failed_stage, rows[1].error) == ("inference", "RuntimeError: this one")
     assert rows[1].traceback.exists()
+
+
+TASKS_WITHOUT_MODELS = """
+import sys
+from pathlib import Path
+from darts_nextgen import read_config
+from darts_nextgen.pipeline.ray_workers import RaySpec, finish_tiles, prepare_scenes, tile_rows, tile_table
+from darts_nextgen.pipeline.report import TileRow
+from darts_nextgen.pipeline.rows import from_row
+
+config = read_config(sys.argv[1])
+spec = RaySpec(config, ("ndvi", "slope"), {"some": "ab" * 32})
+(table,) = prepare_scenes(tile_table(TileRow(config.scene[0].name, config.scene[0])), spec=spec)
+(row,), tile = tile_rows(table), from_row(table)
+tile = tile.assign(probabilities=tile.slope.where(tile.quality_data_mask == 2) / 90)
+(ended,) = tile_rows(*finish_tiles(tile_table(row, tile.assign_attrs(darts_models='["some"]')), spec=spec))
+print(ended.status, ended.error)
+sys.exit("torch" in sys.modules)
+"""
+
+
+def test_tasks_that_have_no_models_do_without_torch(spec, tmp_path):
+    config = write_config(spec.config, tmp_path / "run.toml")
+    command = [sys.executable, "-c", TASKS_WITHOUT_MODELS, str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "done None\n"), done.stderr

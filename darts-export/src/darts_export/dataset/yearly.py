@@ -60,7 +60,8 @@ def merge_years(
     sights = _sights(outlines, by_image, object_of, image)
     trusted = TrustedAreas(looked.geometry.to_numpy(), image_of_area, of_area)
     watched = watch(united, alike[groups.firsts], sights, trusted)
-    strong = _sights(outlines, by_image.only(probability >= LEAST_PROBABILITY), object_of, image)
+    enough = probability >= LEAST_PROBABILITY  # usually all: that is where objects begin
+    strong = sights if enough.all() else _sights(outlines, by_image.only(enough), object_of, image)
     medians = median_footprints(united, strong, watched)
     areas = shapely.area(outlines)
     answers = by_image.total(areas * probability) / by_image.total(areas)

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from darts_ensemble import Ensemble
 from darts_export.staleness import Verdict
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.inputs import model_hashes
@@ -16,6 +16,9 @@ from darts_utils.files import exists, is_file
 from darts_utils.inference.agreement import Surroundings, trained_surroundings
 from darts_utils.variables import TCVIS_BANDS
 
+if TYPE_CHECKING:
+    from darts_ensemble import Ensemble
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -25,7 +28,7 @@ class RunPlan:
     """The run, with what its models decide: the rule that chooses the release of the trends."""
     tasks: tuple[SceneTask, ...]
     """Its scenes that are known, in order."""
-    ensemble: Ensemble
+    ensemble: "Ensemble"
     """Its models, loaded."""
     model_hashes: Mapping[str, str]
     """Name of each model that takes part → SHA-256 of its file."""
@@ -76,13 +79,13 @@ def plan_run(config: RunConfig) -> RunPlan:
     return RunPlan(replace(config, tcvis_rule=rule), tasks, ensemble, taking_part, features, streamed_tasks(config))
 
 
-def _rules_of_training(ensemble: Ensemble, models: Mapping[str, Collection[str]]) -> dict[str, object]:
+def _rules_of_training(ensemble: "Ensemble", models: Mapping[str, Collection[str]]) -> dict[str, object]:
     """What the models with trends among their inputs say about the rule; a framework need not keep a config."""
     named = {name: getattr(ensemble.members[name], "config", {}).get("tcvis_rule") for name in models}
     return {name: rule for name, rule in named.items() if rule is not None and {*models[name]} & {*TCVIS_BANDS}}
 
 
-def _surroundings_of_training(ensemble: Ensemble, models: Collection[str]) -> dict[str, Surroundings]:
+def _surroundings_of_training(ensemble: "Ensemble", models: Collection[str]) -> dict[str, Surroundings]:
     configs = {name: getattr(ensemble.members[name], "config", {}) for name in models}
     named = {name: trained_surroundings(config) for name, config in configs.items() if "input_combination" in config}
     return {name: surroundings for name, surroundings in named.items() if surroundings is not None}

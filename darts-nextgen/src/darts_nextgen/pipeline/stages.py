@@ -2,17 +2,17 @@
 
 ``task → load → preprocess → inference → postprocess → export → outcome``. A runtime makes each stage once in each of its
 processes (`Stage.make`; that is where models get there) and then calls it for every tile. The runtime of this process is
-`darts_nextgen.pipeline.local`; others run the very same list.
+`darts_nextgen.pipeline.local`; others run the very same list. torch is imported where models are loaded, not before: processes
+that never do start sooner, and need less memory.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from darts_ensemble import Ensemble
 from darts_export import export_tile
 from darts_export.manifest import Origin
 from darts_nextgen.pipeline.config import RunConfig
@@ -29,6 +29,9 @@ from darts_utils.device import computed
 from darts_utils.errors import SceneError, TileContractError
 from darts_utils.grids import resolution_m
 from darts_utils.objects import find_objects
+
+if TYPE_CHECKING:
+    from darts_ensemble import Ensemble
 
 STAGE_NAMES = ("load", "preprocess", "inference", "postprocess", "export")
 """Names of the stages, in order."""
@@ -58,7 +61,7 @@ class TileOutcome:
     """Size of the files."""
 
 
-def load_models(config: RunConfig) -> Ensemble:
+def load_models(config: RunConfig) -> "Ensemble":
     """Read the models of a run.
 
     Raises:
@@ -67,11 +70,13 @@ def load_models(config: RunConfig) -> Ensemble:
         ConfigError: Names or weights do not fit.
         DeviceError: A named device is not there.
     """
+    from darts_ensemble import Ensemble
+
     return Ensemble.load(list(config.models), device=config.device, weights=config.weights or None)
 
 
 def run_stages(
-    config: RunConfig, *, features: Collection[str], models: Callable[[], Ensemble], model_hashes: Mapping[str, str]
+    config: RunConfig, *, features: Collection[str], models: Callable[[], "Ensemble"], model_hashes: Mapping[str, str]
 ) -> list[Stage]:
     """Build the stages of a run.
 
@@ -123,12 +128,12 @@ def load_task(task: SceneTask, *, config: SceneOptions, features: Collection[str
     return with_inputs(tile.assign_attrs({"tile_id": task.tile_id}), inputs)
 
 
-def infer_tile(tile: xr.Dataset, *, config: RunConfig, ensemble: Ensemble) -> xr.Dataset:
+def infer_tile(tile: xr.Dataset, *, config: RunConfig, ensemble: "Ensemble") -> xr.Dataset:
     """Add the probabilities of the models."""
     return infer_tiles([tile], config=config, ensemble=ensemble)[0]
 
 
-def infer_tiles(tiles: Sequence[xr.Dataset], *, config: RunConfig, ensemble: Ensemble) -> list[xr.Dataset]:
+def infer_tiles(tiles: Sequence[xr.Dataset], *, config: RunConfig, ensemble: "Ensemble") -> list[xr.Dataset]:
     """Add the probabilities of the models to several tiles, whose patches share the batches of the networks."""
     return ensemble.inference_batched(
         tiles,
