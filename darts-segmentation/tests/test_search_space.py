@@ -20,7 +20,7 @@ SPACE = {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}, "loss": {"di
         ({"learning_rat": {"low": 1.0, "high": 2.0}}, "unknown key 'learning_rat' in the configuration: did you mean"),
         ({"loss": {"dize": {"low": 1.0, "high": 2.0}}}, r"unknown key 'dize' in \[loss\]"),
         ({"learning_rate": {"low": 1.0, "height": 2.0}}, r"unknown key 'height' in \[learning_rate\]"),
-        ({"learning_rate": {"low": 1.0}}, r"expected \[learning_rate\] to have high"),
+        ({"learning_rate": {"low": 1.0}}, r"\[learning_rate\] must have high"),
         ({"learning_rate": {"low": 2.0, "high": 1.0}}, "expected low below high"),
         ({"learning_rate": {"low": 0.0, "high": 1.0, "log": True}}, "expected low above 0 with log"),
         ({"learning_rate": {"low": -1.0, "high": 1.0}}, "learning_rate = -1.0 in the search space cannot be used"),

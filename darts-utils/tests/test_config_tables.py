@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from darts_utils.config_tables import TableParser, check_keys, parse_table, plain_table
+from darts_utils.config_tables import check_keys, parse_table, plain_table
 from darts_utils.errors import ConfigError
 
 
@@ -57,7 +57,7 @@ def test_values_of_the_wrong_kind_are_refused(table, message):
 
 def test_an_entry_of_a_list_is_named_by_its_place():
     with pytest.raises(ConfigError, match=r"sizes\[1\] must be a whole number, but got 'two'"):
-        TableParser().parse_value([1, "two"], tuple[int, ...], name="sizes")
+        parse_table(Kinds, {"needed": 1, "sizes": [1, "two"]})
 
 
 @dataclasses.dataclass(frozen=True)

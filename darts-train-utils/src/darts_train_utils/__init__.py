@@ -2,7 +2,6 @@
 
 ==============  =====================================================================================
 `config`        every default
-`tables`        tables of a TOML file to configs; unknown keys are refused
 `losses`        `weighted_loss` on logits, blind to pixels labelled 2
 `splits`        `split_patches`, `split_folds`: overlapping patches never on different sides, checked
 `metrics`       `pixel_metrics`, `score_instances`, `boundary_iou`
@@ -31,6 +30,5 @@ __all__ = [
     "provenance",
     "quantiles",
     "splits",
-    "tables",
     "testing",
 ]

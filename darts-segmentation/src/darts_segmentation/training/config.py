@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from darts_train_utils.config import TrainUtilsConfig, require
-from darts_train_utils.tables import parse_table
+from darts_utils.config_tables import parse_table
 from darts_utils.errors import ConfigError
 from darts_utils.inference.normalization import Scaling
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from darts_segmentation.training.config import TrainingConfig, parse_training_config, read_toml
-from darts_train_utils.tables import parse_table
-from darts_utils.config_tables import plain_table
+from darts_utils.config_tables import parse_table, plain_table
 from darts_utils.errors import ConfigError
 
 _FIXED = {"name", "split", "monitor", "device", "devices"}
