@@ -1,7 +1,6 @@
 """The streaming build, killed again and again."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -45,7 +44,7 @@ def test_a_build_that_is_killed_goes_on_and_ends_with_the_same_bytes(tmp_path: P
         aim = written + int(chance.integers(0, 7))
         while build.poll() is None and _files_in(work) <= aim:
             time.sleep(0.002)
-        os.kill(build.pid, signal.SIGKILL)
+        build.kill()
         build.wait()
     assert digest(build_levels([tmp_path / "tiles"], work, config=config)) == expected
     assert not list(work.rglob(".darts-incomplete-*"))
