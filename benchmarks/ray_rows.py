@@ -35,12 +35,20 @@ class Way:
     """How Ray Data hands it over; None: row by row."""
 
 
+@dataclass(frozen=True)
+class PickledTile:
+    """The wrapper that one writes first; Ray Data pickles it, as every object that it does not know."""
+
+    dataset: xr.Dataset
+    """The tile."""
+
+
 def _load_object(row: dict[str, Any]) -> dict[str, Any]:
-    return {"tile": loaded(int(row["id"]), side_px=SIDE_PX)}
+    return {"tile": PickledTile(loaded(int(row["id"]), side_px=SIDE_PX))}
 
 
 def _stage_object(row: dict[str, Any], *, stages: tuple[str, ...]) -> dict[str, Any]:
-    return {"tile": _passed(row["tile"], stages)}
+    return {"tile": PickledTile(_passed(row["tile"].dataset, stages))}
 
 
 def _load_columns(table: pa.Table) -> Iterator[pa.Table]:
@@ -59,7 +67,7 @@ def _passed(tile: xr.Dataset, stages: tuple[str, ...]) -> xr.Dataset:
     return tile
 
 
-OBJECTS = Way(_load_object, _stage_object, lambda row: [int(row["tile"].attrs["sum"])], None)
+OBJECTS = Way(_load_object, _stage_object, lambda row: [int(row["tile"].dataset.attrs["sum"])], None)
 COLUMNS = Way(
     _load_columns,
     _stage_columns,
