@@ -19,7 +19,7 @@ from darts_export.dataset.tracking import track
 from darts_utils.errors import OutputError, TileContractError
 
 
-@settings(deadline=None, max_examples=5)
+@settings(deadline=None, max_examples=3)
 @given(seed=st.integers(0, 99), most=st.sampled_from([1, 7, 40]), data=st.data())
 def test_the_same_rows_as_in_memory_whatever_the_partitions_and_the_order(
     seed: int, most: int, data: st.DataObject

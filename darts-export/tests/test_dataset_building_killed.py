@@ -27,7 +27,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(
-    ("kills", "workers"), [pytest.param(5, 1, id="few"), pytest.param(20, 2, id="many", marks=pytest.mark.slow)]
+    ("kills", "workers"), [pytest.param(3, 1, id="few"), pytest.param(20, 2, id="many", marks=pytest.mark.slow)]
 )
 def test_a_build_that_is_killed_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, kills: int, workers: int) -> None:
     random_archive(tmp_path / "tiles", seed=2)

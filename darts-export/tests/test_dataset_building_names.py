@@ -65,7 +65,7 @@ def test_a_retired_name_is_not_given_anew_where_it_was_made_of(tmp_path: Path) -
         assert found.events.parents.tolist() == [name]
 
 
-@settings(deadline=None, max_examples=3)
+@settings(deadline=None, max_examples=2)
 @given(seed=st.integers(0, 99), most=st.sampled_from([1, 7, 40]))
 def test_names_are_inherited_as_in_memory_whatever_the_partitions(seed: int, most: int) -> None:
     folder = Path(tempfile.mkdtemp())

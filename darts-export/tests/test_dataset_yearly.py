@@ -116,7 +116,7 @@ CASES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(rows=CASES, seed=st.integers(0, 99))
 def test_equals_a_plain_dissolve_whatever_the_order(rows: Rows, seed: int) -> None:
     seen, looked = images(rows), images(EVERYWHERE)
@@ -132,7 +132,7 @@ def test_equals_a_plain_dissolve_whatever_the_order(rows: Rows, seed: int) -> No
             assert ours.iloc[first + 1 :].disjoint(ours.iloc[first]).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(
     seen=st.lists(st.tuples(st.integers(1, 5), st.integers(0, 3), st.integers(0, 3), st.integers(2, 5)), max_size=10),
     looked=st.lists(

@@ -163,7 +163,7 @@ configs = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(config=configs)
 def test_every_configuration_survives_its_file(config, tmp_path_factory):
     path = write_config(config, tmp_path_factory.mktemp("config") / "run.toml")

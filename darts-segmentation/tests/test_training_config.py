@@ -6,6 +6,7 @@ import tomllib
 import pytest
 import tomli_w
 
+import darts_segmentation
 import darts_segmentation.training as training
 from darts_segmentation.training import TrainingConfig, read_training_config
 from darts_segmentation.training.config import parse_training_config
@@ -87,6 +88,9 @@ def test_every_public_name_is_there():
 
 
 def test_without_the_extra_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(
+        darts_segmentation, "training", training
+    )  # an import puts the module there; it is taken back after the test
     for name in [each for each in sys.modules if each.startswith("darts_segmentation.training")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "darts_train_utils", None)
