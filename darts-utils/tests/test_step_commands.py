@@ -119,6 +119,10 @@ def test_an_unfinished_name_lists_the_commands(commands):
     done = darts("ice", "break")
     assert done.returncode == 2
     assert done.stderr == "darts: error: expected one of the commands ice melt, but got 'ice break'\n"
+    done = darts("ice", "--help")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "Commands:")
+    assert "ice melt  Melt it." in done.stdout
+    assert "imported" not in done.stdout
 
 
 def test_a_summary_is_that_of_the_docstring():

@@ -8,7 +8,7 @@ may share their first word. ``darts --help`` reads the first lines of the docstr
 import importlib.metadata
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -49,9 +49,7 @@ class CommandGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write name and summary of each command, without importing it."""
-        rows = [(name, summary_of(entry)) for name, entry in sorted(command_entry_points().items())]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        _write_commands(command_entry_points(), formatter)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import the function of a command and wrap it; None where no package announces it."""
@@ -70,7 +68,16 @@ class CommandGroup(TyperGroup):
             name = " ".join(args[:words])
             if name in names:
                 return name, self.get_command(ctx, name), args[words:]
-        _refuse_unfinished(args, names)
+        longer = {name: entry for name, entry in names.items() if " " in name and name.split()[0] == args[0]}
+        if longer and args[-1] in _HELP_OPTIONS["help_option_names"]:
+            formatter = ctx.make_formatter()
+            _write_commands(longer, formatter)
+            typer.echo(formatter.getvalue().rstrip())
+            raise typer.Exit
+        if longer:
+            raise TyperException(
+                f"expected one of the commands {', '.join(sorted(longer))}, but got {' '.join(args)!r}"
+            )
         return super().resolve_command(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
@@ -90,11 +97,9 @@ class CommandGroup(TyperGroup):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _refuse_unfinished(args: Sequence[str], names: Sequence[str] | dict[str, Any]) -> None:
-    """Name the commands that begin with the words given, where these are none themselves."""
-    longer = sorted(name for name in names if name.split()[0] == args[0] and " " in name)
-    if longer:
-        raise TyperException(f"expected one of the commands {', '.join(longer)}, but got {' '.join(args)!r}")
+def _write_commands(commands: Mapping[str, importlib.metadata.EntryPoint], formatter: Any) -> None:
+    with formatter.section("Commands"):
+        formatter.write_dl([(name, summary_of(entry)) for name, entry in sorted(commands.items())])
 
 
 def _function_of(entry: importlib.metadata.EntryPoint) -> Any:
