@@ -57,3 +57,12 @@ def test_every_option_of_the_configuration_is_one_of_the_command(darts: Darts) -
     text = darts("dataset", "build", "--help")[1]
     for name in vars(DatasetConfig()):
         assert f"--{name.replace('_', '-')}" in text
+
+
+def test_a_file_need_not_make_sense_without_the_command(tmp_path: Path) -> None:
+    file = tmp_path / "dataset.toml"
+    file.write_text("edge_tolerance_m = 60\n")
+    with pytest.raises(ConfigError, match="expected reach_m to be a finite number of at least edge_tolerance_m"):
+        read_settings(file)
+    options, _ = read_settings(file, instead={"reach_m": 100.0, "edge_tolerance_m": 80.0})
+    assert options == {"edge_tolerance_m": 80.0, "reach_m": 100.0}

@@ -65,8 +65,8 @@ def dataset_build(
     from darts_utils.commands.options import given_options
     from darts_utils.commands.progress import progress_bar
 
-    options, publication = ({}, Publication()) if config is None else read_settings(config)
-    options |= given_options(context.params, of=DatasetConfig)
+    given = given_options(context.params, of=DatasetConfig)
+    options, publication = (given, Publication()) if config is None else read_settings(config, instead=given)
     with progress_bar("files") as bar:
         outcome = build_dataset(
             paths,
