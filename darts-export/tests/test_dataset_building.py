@@ -14,7 +14,7 @@ from darts_export.dataset.building import build_levels
 from darts_export.dataset.levels import LEVELS
 from darts_export.dataset.processes import in_processes
 from darts_export.dataset.testing.archives import random_archive, write_tile
-from darts_export.dataset.testing.levels import digest, rows_of
+from darts_export.dataset.testing.levels import assert_level3, digest, rows_of
 from darts_export.dataset.tracking import track
 from darts_utils.errors import OutputError, TileContractError
 
@@ -38,16 +38,7 @@ def test_the_same_rows_as_in_memory_whatever_the_partitions_and_the_order(
     found = rows_of(levels)
     for name, expected in (("level1", observed), ("level2", yearly), ("coverage", cells)):
         pd.testing.assert_frame_equal(found[name], expected.to_wkb(), check_exact=True)
-    for name, table, key in (
-        ("level3", tracks.slumps, ["slump_id"]),
-        ("level3_years", tracks.years, ["slump_id", "year"]),
-        ("level3_events", tracks.events, ["kind", "year", "parents", "children"]),
-    ):
-        pd.testing.assert_frame_equal(
-            found[name].sort_values(key, ignore_index=True),
-            table.to_wkb().sort_values(key, ignore_index=True),
-            check_exact=True,
-        )
+    assert_level3(found, {"level3": tracks.slumps, "level3_years": tracks.years, "level3_events": tracks.events})
     whole = build_levels([folder / "tiles"], folder / "whole", config=DatasetConfig(**reach, cell_m=50))  # type: ignore[arg-type]
     for name, table in rows_of(whole).items():
         pd.testing.assert_frame_equal(found[name], table, check_exact=True)
