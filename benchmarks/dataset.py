@@ -29,6 +29,8 @@ _LARGE = Size(72, 70, slumps_per_km2=6.2)
 """10 million polygons in 20,000 tiles."""
 _TOLERANCE_M = 10.0
 _GIGABYTES = 4.0
+_SAMPLE_SECONDS = 0.25
+"""Between two looks at the memory; one look takes a hundredth of a second."""
 
 
 def ours(folder: Path, *, workers: int = 2) -> Levels:
@@ -212,7 +214,7 @@ def memory() -> Row:
     process = subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
     while process.poll() is None:
         peak = max(peak, _family_bytes(process.pid))
-        time.sleep(0.05)
+        time.sleep(_SAMPLE_SECONDS)
     seconds = time.perf_counter() - started
     shutil.rmtree(place)
     if process.returncode != 0:
@@ -225,7 +227,7 @@ def memory() -> Row:
         peak / (_GIGABYTES * 1e9),
         1.0,
         at_most=True,
-        note=f"proportional set size, every 50 ms; {as_seconds(seconds)}",
+        note=f"proportional set size, every {as_seconds(_SAMPLE_SECONDS)}; {as_seconds(seconds)}",
     )
 
 

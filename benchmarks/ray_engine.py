@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,19 +17,22 @@ import segmentation_models_pytorch as smp
 import torch
 
 from benchmarks.harness import Row, Timer, as_seconds, benchmark
-from benchmarks.ray_stages import Worker, finish, loaded, passed, prepare
+from benchmarks.ray_stages import SIDE_PX, VARIABLES, Worker, finish, loaded, passed, prepare
 from benchmarks.ray_store import StoreWatch, started_ray
-from darts_nextgen import RunConfig
+from darts_nextgen import RunConfig, read_report
 from darts_nextgen.demo.sample import MODELS
+from darts_nextgen.pipeline.queueing import Queued
 from darts_nextgen.pipeline.ray import run_ray
 from darts_nextgen.pipeline.ray_cluster import node_resources
-from darts_nextgen.pipeline.ray_stream import Operators, stream_tables
-from darts_nextgen.pipeline.ray_workers import tile_rows, tile_table
+from darts_nextgen.pipeline.ray_feed import ended_scenes
+from darts_nextgen.pipeline.ray_stream import Operators
 from darts_nextgen.pipeline.report import RunReport, TileRow
 from darts_nextgen.pipeline.resources import RayConfig, derive_resources
 from darts_utils.synthetic import ScenePaths, synthetic_scene, write_scene
 
 TILES = 8
+WHOLE_TILE_BYTES = (VARIABLES + 2) * SIDE_PX**2 * 4
+"""A tile of 640 MB with what preprocessing and inference add."""
 CPUS = 2
 
 
@@ -41,18 +47,17 @@ def in_process() -> list[int]:
 
 
 def on_ray() -> list[int]:
-    resources = derive_resources(RayConfig(), device="cpu", nodes=node_resources())
-    tables = [tile_table(TileRow(str(number), Path("scene"))) for number in range(TILES)]
+    resources = derive_resources(RayConfig(in_flight_gb=8.0), device="cpu", nodes=node_resources())
+    scenes = (Queued(number, TileRow(str(number), Path("scene"))) for number in range(TILES))
     operators = Operators(prepare=prepare, worker=Worker, worker_arguments=(), finish=finish)
-    stream = stream_tables(tables, operators, resources=resources)
-    batches = stream.iter_batches(batch_size=None, batch_format="pyarrow")
-    found = {int(row.tile_id): row.objects for table in batches for row in tile_rows(table)}
+    ended = ended_scenes(scenes, lambda _: operators, resources=resources, needed_bytes=lambda _: WHOLE_TILE_BYTES)
+    found = {scene.number: row.objects for scene, row in ended}
     return [int(found[number] or 0) for number in range(TILES)]
 
 
 @benchmark("ray-overhead")
 def overhead() -> Row:
-    with started_ray(cpus=CPUS, store_bytes=8_000_000_000):
+    with started_ray(cpus=CPUS, store_bytes=12_000_000_000):
         if on_ray() != in_process():
             raise ValueError("the sums differ")
         timer = Timer(runs=3)
@@ -81,15 +86,13 @@ def demo_models() -> Row:
             for number in range(min(count, 4))
         ]
         config = _config(folder, made, around, count=count, models=MODELS)
+        tile_seconds = _tile_seconds(config, [paths.scene for paths in made])
         with started_ray(cpus=CPUS, store_bytes=3_000_000_000), StoreWatch() as store:
-            report, wall = _mapped(config)
-        kept = os.environ.get("RAY_DEMO_RESULTS")
-        if kept:
-            shutil.copy(report.table, kept)
-    ideal = sum(sum(row.seconds.values()) for row in report.rows) / CPUS
+            _, wall = _mapped(config)
+    ideal = count * tile_seconds / CPUS
     return Row(
         f"the demo models over {count} scenes of {side_px}², on Ray with {CPUS} CPUs",
-        "ideal: seconds of all stages, as the results table has them, / 2",
+        f"ideal: the stages of {CPUS} runs in one process each, side by side ({as_seconds(tile_seconds)} a tile), / {CPUS}",
         as_seconds(wall),
         as_seconds(ideal),
         wall / ideal,
@@ -98,6 +101,20 @@ def demo_models() -> Row:
         note=f"start of the model workers included; {count / wall:.2f} tiles/s; store's peak {store.peak_bytes / 1e6:.0f} MB, "
         f"spilled {store.spilled_bytes / 1e6:.0f} MB",
     )
+
+
+def _tile_seconds(config: RunConfig, scenes: Sequence[Path]) -> float:
+    """Seconds of all stages of a tile where as many processes run as there are CPUs, so that none waits for one."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    words = [str(Path(sys.executable).with_name("darts")), "run", "--device", "cpu"]
+    words += ["--models", *map(str, config.models), "--dem", str(config.dem), "--tcvis", str(config.tcvis)]
+    words += [word for scene in scenes for word in ("--scenes", str(scene))]
+    outs = [config.out.with_name(f"alone{number}") for number in range(CPUS)]
+    runs = [subprocess.Popen([*words, "--out", str(out)], env=environment) for out in outs]
+    if any(run.wait() != 0 for run in runs):
+        raise RuntimeError("a run in one process failed")
+    rows = [row for out in outs for row in read_report(out / "results.parquet").rows]
+    return statistics.mean(sum(row.seconds.values()) for row in rows)
 
 
 @benchmark("ray-store")

@@ -101,6 +101,7 @@ BELONGS = {
         "darts_nextgen/pipeline/ray.py",
         "darts_nextgen/pipeline/ray_board.py",
         "darts_nextgen/pipeline/ray_cluster.py",
+        "darts_nextgen/pipeline/ray_feed.py",
         "darts_nextgen/pipeline/ray_stream.py",
     ],
     "typer": ["*/cli.py", "*/commands/*.py"],

@@ -18,6 +18,7 @@ from ray.experimental import get_object_locations
 
 from darts_nextgen import RunConfig, read_report, run_local, run_ray
 from darts_nextgen.pipeline import ray as engine
+from darts_nextgen.pipeline import ray_feed
 from darts_nextgen.pipeline.admission import expected_bytes
 from darts_nextgen.pipeline.plan import plan_run
 from darts_nextgen.pipeline.ray_board import Board
@@ -309,7 +310,7 @@ def test_a_long_list_takes_little_memory(cluster, config, tmp_path):
 
 @pytest.mark.slow
 def test_streams_of_ray_follow_each_other_where_there_are_many_scenes(cluster, config, monkeypatch):
-    monkeypatch.setattr(engine, "_SCENES_PER_STREAM", 2)
+    monkeypatch.setattr(ray_feed, "_SCENES_PER_STREAM", 2)
     gone = [config.out / "gone" / f"scene{number}" for number in range(5)]
     (config.out.parent / "list.txt").write_text("\n".join(map(str, gone)))
     listed = replace(config, scene=(), scenes=(str(config.out.parent / "list.txt"),))

@@ -97,7 +97,8 @@ def expected(scenes, models, ray_nodes, tmp_path_factory):
 @pytest.fixture
 def two_nodes(ray_nodes):
     """The cluster with two nodes that work; what a test has killed is started anew."""
-    ray_nodes.workers = [node for node in ray_nodes.workers if node.processes("raylet") or node.kill()]
+    for node in [node for node in ray_nodes.workers if not node.processes("raylet")]:
+        ray_nodes.remove(node)
     started = [ray_nodes.start() for _ in range(2 - len(ray_nodes.workers))]
     for node in started:
         node.wait()

@@ -1,7 +1,7 @@
 """How the run on Ray scales: the stages of a recorded run are slept through on a simulated cluster of fake GPUs.
 
-The plan (`darts_nextgen.pipeline.resources.derive_resources`) and the operators (`darts_nextgen.pipeline.ray_stream`) are
-those of a real run. A tile has no pixels, and a stage sleeps as long as the recorded one took, divided by ``--speed``:
+The plan (`darts_nextgen.pipeline.resources.derive_resources`), the operators and how scenes are let in
+(`darts_nextgen.pipeline.ray_feed`) are those of a real run. A tile has no pixels, and a stage sleeps as long as the recorded one took, divided by ``--speed``:
 the engine has to move that many more tiles each second than in reality, on the few cores of this machine.
 
 Linear is what the model workers would do if they never waited: their number divided by the mean seconds of an inference.
@@ -25,14 +25,20 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from darts_nextgen.pipeline.queueing import Queued
 from darts_nextgen.pipeline.ray_cluster import node_resources
-from darts_nextgen.pipeline.ray_stream import Operators, stream_tables
+from darts_nextgen.pipeline.ray_feed import ended_scenes
+from darts_nextgen.pipeline.ray_stream import CALLS_AHEAD, Operators
 from darts_nextgen.pipeline.ray_workers import tile_rows, tile_table
 from darts_nextgen.pipeline.report import TileRow
 from darts_nextgen.pipeline.resources import RayConfig, Resources, derive_resources
 
 FOLDER = Path(__file__).parent
 BEFORE, MODEL, AFTER = ("load", "preprocess"), ("inference",), ("postprocess", "export")
+
+ON_THE_WAY = 6
+"""Calls of each worker that are on their way at once, as far as the object store goes: two that it is given, and as many before and
+after them."""
 
 Profile = list[dict[str, float]]
 
@@ -124,9 +130,11 @@ def _run(tiles: int, profile: Profile, resources: Resources, *, speed: float) ->
         worker_arguments=(profile, speed),
         finish=partial(slept, profile=profile, stages=AFTER, speed=speed),
     )
-    tables = [tile_table(TileRow(str(number), Path("scene"))) for number in range(tiles)]
-    stream = stream_tables(tables, operators, resources=resources)
-    return [row for table in stream.iter_batches(batch_size=None, batch_format="pyarrow") for row in tile_rows(table)]
+    scenes = (Queued(number, TileRow(str(number), Path("scene"))) for number in range(tiles))
+    calls = ON_THE_WAY + CALLS_AHEAD + 1  # a tile is counted twice while a worker has it
+    needed = resources.in_flight_bytes // (calls * resources.tiles_per_call * resources.model_workers)
+    ended = ended_scenes(scenes, lambda _: operators, resources=resources, needed_bytes=lambda _: needed)
+    return [row for _, row in ended]
 
 
 def _steady_rate(rows: list[TileRow], resources: Resources) -> float:

@@ -19,8 +19,8 @@
 `rates`         how fast a run goes
 `rows`          tiles as rows of Arrow tables, and back: the only place where xarray and Ray meet
 `resources`     what the stages of a Ray run may use
-`ray`           runs the stages on a Ray cluster; `ray_stream` chains its operators, `ray_workers` is what they do,
-                `ray_board` hands out the scenes, `ray_cluster` is the connection
+`ray`           runs the stages on a Ray cluster; `ray_workers` is what they do there, `ray_cluster` the connection
+`ray_feed`      any number of scenes through operators that `ray_stream` chains; `ray_board` hands them out
 `admission`     how many scenes are on their way at once
 ==============  ===========================================================================================
 """

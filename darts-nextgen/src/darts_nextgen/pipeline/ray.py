@@ -1,47 +1,31 @@
 """The runtime of a Ray cluster: the stages of a run as a stream of tiles through tasks, model workers and tasks again."""
 
-import contextlib
 import logging
-import sys
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 
-import ray
-from ray.data import Dataset
-
-from darts_nextgen.pipeline.admission import Admission, expected_bytes
+from darts_nextgen.pipeline.admission import expected_bytes
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.local import Progress, log_progress, run_folder
-from darts_nextgen.pipeline.partitions import KeptTable, kept_table
+from darts_nextgen.pipeline.partitions import kept_table
 from darts_nextgen.pipeline.plan import RunPlan, plan_run
-from darts_nextgen.pipeline.queueing import Queued, queued_scenes, with_pauses
+from darts_nextgen.pipeline.queueing import queued_scenes
 from darts_nextgen.pipeline.rates import Pace, Rates
 from darts_nextgen.pipeline.ray_board import Board
 from darts_nextgen.pipeline.ray_cluster import check_nodes, connected, node_resources
-from darts_nextgen.pipeline.ray_stream import CALLS_AHEAD, Operators, stream_tables
-from darts_nextgen.pipeline.ray_workers import ModelWorker, RaySpec, finish_tiles, prepare_scenes, tile_rows, tile_table
-from darts_nextgen.pipeline.report import RunReport, TileRow
+from darts_nextgen.pipeline.ray_feed import ended_scenes
+from darts_nextgen.pipeline.ray_stream import Operators
+from darts_nextgen.pipeline.ray_workers import ModelWorker, RaySpec, finish_tiles, prepare_scenes
+from darts_nextgen.pipeline.report import RunReport
 from darts_nextgen.pipeline.resources import Resources, derive_resources
-from darts_utils.errors import DartsError
 from darts_utils.logging import get_logger
 
 _logger = get_logger(__name__)
 
-_PAUSE_SECONDS = 1.0
-"""Where no scene has come for this long, tiles that wait for others to share a call with go on without."""
-
-_SCENES_PER_STREAM = 10_000
-"""Scenes that are mapped by one stream of Ray Data."""
-
 _MOST_FOLDERS = 100
 """Folders of scenes that every node is asked about."""
-
-_BLANK = TileRow("", Path(), status="current")
-"""Stands for no scene: goes through everything untouched."""
 
 
 def run_ray(config: RunConfig, *, force: bool = False, progress: Progress = log_progress) -> RunReport:
@@ -70,7 +54,7 @@ def run_ray(config: RunConfig, *, force: bool = False, progress: Progress = log_
     with connected(config.ray.address):
         resources = _checked(plan, device=config.device)
         with run_folder(config):
-            return _RayRun(plan, resources, force=force, progress=progress).do()
+            return _mapped(plan, resources, force=force, progress=progress)
 
 
 def plan_ray(config: RunConfig) -> Resources:
@@ -103,136 +87,41 @@ def _checked(plan: RunPlan, *, device: str) -> Resources:
     return found
 
 
-class _RayRun:
-    """One run; scenes are posted by a thread of its own, as far as there is room for their tiles."""
-
-    def __init__(self, plan: RunPlan, resources: Resources, *, force: bool, progress: Progress) -> None:
-        self._plan = plan
-        self._resources = resources
-        self._force = force
-        self._progress = progress
-        self._pace = Pace(plan.total, workers=resources.model_workers)
-        self._admission = Admission(
-            resources.in_flight_bytes,
-            # of the calls that wait, and of the one whose answer is on its way, the store has tiles without and with probabilities
-            held=resources.model_workers * resources.tiles_per_call * (CALLS_AHEAD + 1),
-            least=resources.tiles_per_call,
+def _mapped(plan: RunPlan, resources: Resources, *, force: bool, progress: Progress) -> RunReport:
+    """Take the scenes of a run through its stages, and write down what becomes of each."""
+    config, pace = plan.config, Pace(plan.total, workers=resources.model_workers)
+    needed_bytes = partial(expected_bytes, config=config, features=plan.features, models=len(plan.model_hashes))
+    with kept_table(config.out) as table:
+        progress(None, finished=0, total=plan.total, rates=Rates())
+        ended = ended_scenes(
+            queued_scenes(plan, table),
+            partial(_operators, plan, device=resources.device, force=force),
+            resources=resources,
+            needed_bytes=lambda row: needed_bytes(row.scene),
         )
-        self._on_the_way: dict[str, _Posted] = {}
-        self._lock = threading.Lock()  # tiles end in one thread; in the other, those that are not even posted
-        self._is_over = False
-        self._trouble: BaseException | None = None
-
-    def do(self) -> RunReport:
-        with kept_table(self._plan.config.out) as table:
-            self._progress(None, finished=0, total=self._plan.total, rates=Rates())
-            scenes = with_pauses(queued_scenes(self._plan, table), pause_seconds=_PAUSE_SECONDS)
-            while not self._is_over:
-                self._stream(scenes, table)
-        return table.report()
-
-    def _stream(self, scenes: Iterator[Queued | None], table: KeptTable) -> None:
-        """Map the next scenes by one stream of Ray Data, which notes a little about each of its blocks, and so must end."""
-        board = Board.beside_driver()
-        threading.Thread(target=self._post_some, args=(scenes, board, table), daemon=True, name="admission").start()
-        try:
-            # Whatever Ray fetched ahead, it would keep until more comes, and more may wait for just this tile to leave.
-            ended = self._operators(board).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-            for batch in ended:
-                for row in tile_rows(batch):
-                    if row.tile_id != _BLANK.tile_id:
-                        posted = self._on_the_way.pop(row.tile_id)
-                        board.take_down(posted.number)
-                        self._admission.leave(posted.scene.number, measured_bytes=row.bytes.get("inference", 0))
-                        self._end(posted.scene.number, row, table)
-        except ray.exceptions.RayError as error:
-            raise DartsError(
-                f"the run broke off, because the Ray cluster did ({' '.join(str(error).split())[-300:]}): start it again, and "
-                "it goes on where it was"
-            ) from error
-        finally:
-            if sys.exception() is not None:
-                self._admission.close()
-        if self._trouble is not None:
-            raise self._trouble
-
-    def _post_some(self, scenes: Iterator[Queued | None], board: Board, table: KeptTable) -> None:
-        """What the thread does: post scenes when there is room for them, until there are enough or no more."""
-        try:
-            count = 0
-            for scene in scenes:
-                if self._admission.is_closed:
-                    break
-                if scene is None:
-                    count += self._post_blanks(board, count)
-                else:
-                    count += self._post(scene, board, count, table)
-                if count >= _SCENES_PER_STREAM:
-                    break
-            else:
-                self._is_over = True
-        except BaseException as error:  # noqa: BLE001 - it is raised by the thread of the run
-            self._trouble, self._is_over = error, True
-        with contextlib.suppress(ray.exceptions.RayError):  # the cluster may be gone
-            board.close()
-
-    def _post(self, scene: Queued, board: Board, number: int, table: KeptTable) -> int:
-        row = scene.row
-        if row.tile_id in self._on_the_way:
-            error = (
-                f"ConfigError: expected a tile id of its own for each scene, but '{self._on_the_way[row.tile_id].scene.row.scene}' "
-                "has the same and is being mapped: rename one, or map them apart"
-            )
-            self._end(scene.number, replace(row, status="failed", error=error), table)
-            return 0
-        config, features, models = self._plan.config, self._plan.features, len(self._plan.model_hashes)
-        needed = expected_bytes(row.scene, config=config, features=features, models=models)
-        if not self._admission.enter(scene.number, expected_bytes=needed):
-            return 0
-        self._on_the_way[row.tile_id] = _Posted(number, scene)
-        board.post(tile_table(row))
-        return 1
-
-    def _post_blanks(self, board: Board, number: int) -> int:
-        """Let go on what waits for others to share a call with."""
-        blanks = self._resources.tiles_per_call - 1 if self._on_the_way else 0
-        for each in range(blanks):
-            board.post(tile_table(_BLANK))
-            board.take_down(number + each)
-        return blanks
-
-    def _end(self, number: int, row: TileRow, table: KeptTable) -> None:
-        with self._lock:
-            table.end(number, row)
-            rates = self._pace.after(row)
-            for note in row.warnings:
-                _logger.debug("[%s] %s", row.tile_id, note)
-            self._progress(row, finished=self._pace.finished, total=self._plan.total, rates=rates)
-
-    def _operators(self, board: Board) -> Dataset:
-        """The stages one after the other; nothing runs before someone asks for results."""
-        spec = RaySpec(
-            replace(self._plan.config, device=self._resources.device),
-            self._plan.features,
-            dict(self._plan.model_hashes),
-            force=self._force,
-            board=board,
-            debug=logging.getLogger("darts").isEnabledFor(logging.DEBUG),
-        )
-        operators = Operators(
-            prepare=partial(prepare_scenes, spec=spec),
-            worker=ModelWorker,
-            worker_arguments=(spec,),
-            finish=partial(finish_tiles, spec=spec),
-        )
-        return stream_tables(partial(board.scenes, blank=tile_table(_BLANK)), operators, resources=self._resources)
+        with closing(ended):
+            for scene, row in ended:
+                table.end(scene.number, row)
+                for note in row.warnings:
+                    _logger.debug("[%s] %s", row.tile_id, note)
+                rates = pace.after(row)
+                progress(row, finished=pace.finished, total=plan.total, rates=rates)
+    return table.report()
 
 
-@dataclass(frozen=True)
-class _Posted:
-    """A scene that is on its way."""
-
-    number: int
-    """Its number on the board."""
-    scene: Queued
-    """The scene."""
+def _operators(plan: RunPlan, board: Board, *, device: str, force: bool) -> Operators:
+    """The stages, for workers that note on a board what they try."""
+    spec = RaySpec(
+        replace(plan.config, device=device),
+        plan.features,
+        dict(plan.model_hashes),
+        force=force,
+        board=board,
+        debug=logging.getLogger("darts").isEnabledFor(logging.DEBUG),
+    )
+    return Operators(
+        prepare=partial(prepare_scenes, spec=spec),
+        worker=ModelWorker,
+        worker_arguments=(spec,),
+        finish=partial(finish_tiles, spec=spec),
+    )

@@ -3,13 +3,12 @@
 What the operators do is handed in: a run hands in its stages, a simulation of a cluster the time that they would take.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import ray.data
-from ray.data import ActorPoolStrategy, DataContext, Dataset, ExecutionResources
+from ray.data import ActorPoolStrategy, DataContext, Dataset
 
 from darts_nextgen.pipeline.resources import Resources
 
@@ -35,13 +34,11 @@ class Operators:
     """Done by a task: from a tile to a row of the report."""
 
 
-def stream_tables(
-    tables: Sequence[pa.Table] | Callable[[], Dataset], operators: Operators, *, resources: Resources
-) -> Dataset:
+def stream_tables(source: Callable[[], Dataset], operators: Operators, *, resources: Resources) -> Dataset:
     """Chain the operators; nothing runs before someone asks for results.
 
     Args:
-        tables: One table for each scene, or what makes the data set of such tables, a block each.
+        source: Makes the data set of one table for each scene, a block each, of which it lets in as many as there is room for.
         operators: What is done.
         resources: What each operator may use.
 
@@ -50,24 +47,17 @@ def stream_tables(
         given to another one, without end: `darts_nextgen.pipeline.ray_board` is how a run puts an end to it.
 
     Notes:
-        A tile is a block of its own wherever it goes. Ray holds tables that are known to ``resources.in_flight_bytes``, but as a
-        budget, not as a wall. Whoever makes the data set lets tables in by himself, as `darts_nextgen.pipeline.admission` does.
+        A tile is a block of its own wherever it goes.
     """
     context = DataContext.get_current().copy()
-    if callable(tables):
-        # Whoever hands out tables while they go lets in what has room. Shares of Ray's would only block what is let in: an
-        # operator whose share is smaller than its task waits for ever, as long as another one works, and the source always does.
-        context.op_resource_reservation_enabled = False
-    else:
-        context.execution_options.resource_limits = ExecutionResources.for_limits(
-            object_store_memory=resources.in_flight_bytes
-        )
+    # The source lets in what has room. Shares of Ray's would only block what is let in: an operator whose share is smaller than
+    # its task waits for ever, as long as another one works, and the source always does.
+    context.op_resource_reservation_enabled = False
     context.target_max_block_size = 1
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     with DataContext.current(context):
-        scenes = tables() if callable(tables) else ray.data.from_blocks([*tables])
-        prepared = scenes.map_batches(
+        prepared = source().map_batches(
             operators.prepare,
             batch_size=None,
             batch_format="pyarrow",
