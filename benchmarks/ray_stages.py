@@ -32,9 +32,9 @@ def passed(tile: xr.Dataset, stage: str) -> xr.Dataset:
 
 
 def prepare(table: pa.Table) -> Iterator[pa.Table]:
-    """Load and preprocess."""
+    """Load and preprocess; a row that is not pending goes through all of this untouched."""
     for row in tile_rows(table):
-        yield tile_table(row, passed(loaded(int(row.tile_id)), "preprocess"))
+        yield tile_table(row, passed(loaded(int(row.tile_id)), "preprocess") if row.status == "pending" else None)
 
 
 class Worker:
@@ -43,12 +43,16 @@ class Worker:
     def __call__(self, table: pa.Table) -> Iterator[pa.Table]:
         """Pass the tiles on."""
         for index, row in enumerate(tile_rows(table)):
-            yield tile_table(row, passed(from_row(table, index=index), "inference"))
+            pending = row.status == "pending"
+            yield tile_table(row, passed(from_row(table, index=index), "inference") if pending else None)
 
 
 def finish(table: pa.Table) -> Iterator[pa.Table]:
     """Postprocess and export."""
     for index, row in enumerate(tile_rows(table)):
+        if row.status != "pending":
+            yield tile_table(row)
+            continue
         tile = passed(passed(from_row(table, index=index), "postprocess"), "export")
         yield tile_table(replace(row, objects=int(tile.attrs["sum"])))
 
