@@ -1,5 +1,6 @@
 """A Ray cluster for a benchmark, and what its object store says of itself."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -9,12 +10,15 @@ from typing import Self
 import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
-_EVERY_SECONDS = 0.05
+from darts_nextgen.pipeline.ray_cluster import KEEP_PROCESSES, KEEP_PROCESSES_MS
+
+_EVERY_SECONDS = 0.2
 
 
 @contextmanager
 def started_ray(*, cpus: int, store_bytes: int) -> Iterator[None]:
-    """A cluster of one node; each process computes with one thread."""
+    """A cluster of one node, as a run starts it; each process computes with one thread."""
+    os.environ.setdefault(KEEP_PROCESSES, str(KEEP_PROCESSES_MS))
     ray.init(
         address="local", num_cpus=cpus, num_gpus=0, object_store_memory=store_bytes, include_dashboard=False,
         log_to_driver=False, runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},

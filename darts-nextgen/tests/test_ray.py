@@ -23,6 +23,7 @@ from darts_nextgen.pipeline.admission import expected_bytes
 from darts_nextgen.pipeline.plan import plan_run
 from darts_nextgen.pipeline.ray_board import Board
 from darts_nextgen.pipeline.ray_cluster import (
+    KEEP_PROCESSES,
     check_nodes,
     check_paths,
     check_versions,
@@ -359,7 +360,7 @@ def test_the_plan_is_printed_and_nothing_is_written(cluster, config, darts):
     ]
     code, out, _ = darts("run", *options, "--engine", "ray", "--tiles-per-call", 2, "--device", "cpu")
     assert code == 0
-    assert "# inference: 2 workers of 0.5 CPU and 0 GPU on cpu, 2 tiles per call" in out
+    assert "# inference: 2 workers of 0.25 CPU and 0 GPU on cpu, 2 tiles per call" in out
     assert not config.out.exists()
     code, _, err = darts("run", *options, "--engine", "ray", "--device", "cuda")
     assert code == 2
@@ -450,3 +451,19 @@ def test_what_has_become_of_a_tile_travels_with_it(tmp_path):
     )
     assert tile_rows(table) == [row, replace(row, status="pending")]
     assert from_row(table, index=1).identical(example_tile(["red"]))
+
+
+def test_the_nodes_of_a_new_cluster_keep_processes_that_wait_for_longer_than_one_needs_to_start(monkeypatch):
+    monkeypatch.setenv(KEEP_PROCESSES, "")
+    monkeypatch.delenv(KEEP_PROCESSES)
+    begun = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: begun.append(int(os.environ[KEEP_PROCESSES])))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with connected(None):
+        pass
+    assert begun[0] >= 60_000
+    monkeypatch.setenv(KEEP_PROCESSES, "5")
+    with connected(None):
+        pass
+    assert begun[1] == 5

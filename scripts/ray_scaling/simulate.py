@@ -5,16 +5,17 @@ The plan (`darts_nextgen.pipeline.resources.derive_resources`), the operators an
 the engine has to move that many more tiles each second than in reality, on the few cores of this machine.
 
 Linear is what the model workers would do if they never waited: their number divided by the mean seconds of an inference.
-The rate is taken between the moment when every worker has given back a call and the moment when no scene is left to be begun,
-so that neither the start of processes nor the last tiles count.
+Scenes are handed in when all workers are there. The rate is taken between the moment when every worker has given back a call and
+the moment when the first has given back its last, so that neither the start of processes nor the last tiles count.
 
-Usage: ``python scripts/ray_scaling/simulate.py [--workers 4 16 64] [--speed 8] [--calls 12] [--plot FILE.svg]``
+Usage: ``python scripts/ray_scaling/simulate.py [--workers 4 16 64] [--speed 1] [--calls 12] [--plot FILE.svg]``
 """
 
 import argparse
 import json
 import math
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -80,8 +81,9 @@ def slept(table: pa.Table, *, profile: Profile, stages: tuple[str, ...], speed: 
 class SleepingWorker:
     """A model worker that takes its time; a call gives its tiles back together."""
 
-    def __init__(self, profile: Profile, speed: float) -> None:
+    def __init__(self, profile: Profile, speed: float, folder: Path) -> None:
         self._profile, self._speed = profile, speed
+        (folder / str(os.getpid())).touch()  # says that it is there
 
     def __call__(self, table: pa.Table) -> Iterator[pa.Table]:
         """Sleep for all tiles of the call, and note who did and when."""
@@ -113,7 +115,8 @@ def simulate(workers: int, profile: Profile, *, speed: float, calls: int) -> Rat
             raise RuntimeError(f"expected a plan with {workers} model workers, but got {resources}")
         tiles = workers * resources.tiles_per_call * calls
         started = time.time()
-        rows = _run(tiles, profile, resources, speed=speed)
+        with tempfile.TemporaryDirectory() as folder:
+            rows = _run(tiles, profile, resources, speed=speed, folder=Path(folder))
         wall = time.time() - started
     finally:
         ray.shutdown()
@@ -123,17 +126,22 @@ def simulate(workers: int, profile: Profile, *, speed: float, calls: int) -> Rat
     return Rate(workers, tiles, _steady_rate(rows, resources), linear, wall)
 
 
-def _run(tiles: int, profile: Profile, resources: Resources, *, speed: float) -> list[TileRow]:
+def _run(tiles: int, profile: Profile, resources: Resources, *, speed: float, folder: Path) -> list[TileRow]:
     operators = Operators(
         prepare=partial(slept, profile=profile, stages=BEFORE, speed=speed),
         worker=SleepingWorker,
-        worker_arguments=(profile, speed),
+        worker_arguments=(profile, speed, folder),
         finish=partial(slept, profile=profile, stages=AFTER, speed=speed),
     )
-    scenes = (Queued(number, TileRow(str(number), Path("scene"))) for number in range(tiles))
+
+    def scenes() -> Iterator[Queued]:
+        while len([*folder.iterdir()]) < resources.model_workers:
+            time.sleep(0.1)
+        yield from (Queued(number, TileRow(str(number), Path("scene"))) for number in range(tiles))
+
     calls = ON_THE_WAY + CALLS_AHEAD + 1  # a tile is counted twice while a worker has it
     needed = resources.in_flight_bytes // (calls * resources.tiles_per_call * resources.model_workers)
-    ended = ended_scenes(scenes, lambda _: operators, resources=resources, needed_bytes=lambda _: needed)
+    ended = ended_scenes(scenes(), lambda _: operators, resources=resources, needed_bytes=lambda _: needed)
     return [row for _, row in ended]
 
 
@@ -166,7 +174,11 @@ def draw(rates: list[Rate], path: Path, *, where: str, speed: float) -> None:
     axes.loglog(workers, [rate.tiles_per_second for rate in rates], color="C0", marker="o", label="simulated")
     for rate in rates:
         axes.annotate(f"{rate.share:.0%}", (rate.workers, rate.tiles_per_second), (6, -12), textcoords="offset points")
-    axes.set(xlabel="model workers (fake GPUs)", ylabel="tiles / s", title=f"{where}, {speed:g} times as fast")
+    axes.set(
+        xlabel="model workers (fake GPUs)",
+        ylabel="tiles / s",
+        title=where if speed == 1 else f"{where}, {speed:g} times as fast",
+    )
     axes.set_xticks(workers, [str(number) for number in workers], minor=False)
     axes.minorticks_off()
     axes.legend(frameon=False)
@@ -177,7 +189,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 16, 64])
-    parser.add_argument("--speed", type=float, default=8.0)
+    parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--calls", type=int, default=12, help="calls of each worker in the mean")
     parser.add_argument("--profile", type=Path, default=FOLDER / "profile.json")
     parser.add_argument("--plot", type=Path)

@@ -17,6 +17,12 @@ from darts_utils.files import exists
 _DISTRIBUTIONS = ("darts-nextgen", "darts-utils", "numpy", "pyarrow", "rasterio", "ray", "torch", "xarray")
 """Packages whose versions decide results, or whether workers understand each other."""
 
+KEEP_PROCESSES = "RAY_idle_worker_killing_time_threshold_ms"
+"""How long a node of Ray keeps processes that wait for a task beyond the number of its free CPUs; read when the node is started.
+The second that Ray gives them is less than what a process needs to start."""
+
+KEEP_PROCESSES_MS = 600_000
+
 Versions = Mapping[str, str]
 
 
@@ -30,6 +36,7 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    os.environ.setdefault(KEEP_PROCESSES, str(KEEP_PROCESSES_MS))  # for the nodes of a new cluster
     try:
         ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=True)
     except (ConnectionError, RuntimeError, ValueError) as error:
