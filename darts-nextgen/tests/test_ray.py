@@ -360,7 +360,7 @@ def test_the_plan_is_printed_and_nothing_is_written(cluster, config, darts):
     ]
     code, out, _ = darts("run", *options, "--engine", "ray", "--tiles-per-call", 2, "--device", "cpu")
     assert code == 0
-    assert "# inference: 2 workers of 0.25 CPU and 0 GPU on cpu, 2 tiles per call" in out
+    assert "# inference: 2 workers of 0.5 CPU and 0 GPU on cpu, 2 tiles per call" in out
     assert not config.out.exists()
     code, _, err = darts("run", *options, "--engine", "ray", "--device", "cuda")
     assert code == 2

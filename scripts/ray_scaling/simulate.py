@@ -29,7 +29,7 @@ import ray
 from darts_nextgen.pipeline.queueing import Queued
 from darts_nextgen.pipeline.ray_cluster import node_resources
 from darts_nextgen.pipeline.ray_feed import ended_scenes
-from darts_nextgen.pipeline.ray_stream import CALLS_AHEAD, Operators
+from darts_nextgen.pipeline.ray_stream import Operators
 from darts_nextgen.pipeline.ray_workers import tile_rows, tile_table
 from darts_nextgen.pipeline.report import TileRow
 from darts_nextgen.pipeline.resources import RayConfig, Resources, derive_resources
@@ -139,8 +139,8 @@ def _run(tiles: int, profile: Profile, resources: Resources, *, speed: float, fo
             time.sleep(0.1)
         yield from (Queued(number, TileRow(str(number), Path("scene"))) for number in range(tiles))
 
-    calls = ON_THE_WAY + CALLS_AHEAD + 1  # a tile is counted twice while a worker has it
-    needed = resources.in_flight_bytes // (calls * resources.tiles_per_call * resources.model_workers)
+    tiles_on_the_way = ON_THE_WAY * resources.tiles_per_call * resources.model_workers
+    needed = resources.in_flight_bytes // (2 * tiles_on_the_way)  # a tile is counted twice
     ended = ended_scenes(scenes(), lambda _: operators, resources=resources, needed_bytes=lambda _: needed)
     return [row for _, row in ended]
 

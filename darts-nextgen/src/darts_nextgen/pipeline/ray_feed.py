@@ -17,7 +17,7 @@ import ray
 from darts_nextgen.pipeline.admission import Admission
 from darts_nextgen.pipeline.queueing import Queued, with_pauses
 from darts_nextgen.pipeline.ray_board import Board
-from darts_nextgen.pipeline.ray_stream import CALLS_AHEAD, Operators, stream_tables
+from darts_nextgen.pipeline.ray_stream import Operators, stream_tables
 from darts_nextgen.pipeline.ray_workers import tile_rows, tile_table
 from darts_nextgen.pipeline.report import TileRow
 from darts_nextgen.pipeline.resources import Resources
@@ -28,6 +28,9 @@ _PAUSE_SECONDS = 1.0
 
 _SCENES_PER_STREAM = 10_000
 """Scenes that are mapped by one stream of Ray Data."""
+
+_FREED_AFTER_SECONDS = 1.0
+"""The rhythm in which Ray frees what nobody needs any more (its ``free_objects_period_milliseconds``)."""
 
 _BLANK = TileRow("", Path(), status="current")
 """Stands for no scene: goes through everything untouched."""
@@ -88,8 +91,8 @@ class _Feed:
         self._needed_bytes = needed_bytes
         self._admission = Admission(
             resources.in_flight_bytes,
-            # of the calls that wait, and of the one whose answer is on its way, the store has tiles without and with probabilities
-            held=resources.model_workers * resources.tiles_per_call * (CALLS_AHEAD + 1),
+            # Ray frees a tile up to a second after its copy with probabilities has come, so any may be there twice
+            held=sys.maxsize,
             least=resources.tiles_per_call,
         )
         self._on_the_way: dict[str, _Posted] = {}
@@ -114,7 +117,7 @@ class _Feed:
                     if row.tile_id != _BLANK.tile_id:
                         posted = self._on_the_way.pop(row.tile_id)
                         board.take_down(posted.number)
-                        self._admission.leave(posted.scene.number, measured_bytes=row.bytes.get("inference", 0))
+                        self._leave(posted.scene, row)
                         yield posted.scene, row
                 yield from self._taken_refused()
         except ray.exceptions.RayError as error:
@@ -128,6 +131,17 @@ class _Feed:
         if self._trouble is not None:
             raise self._trouble
         yield from self._taken_refused()
+
+    def _leave(self, scene: Queued, row: TileRow) -> None:
+        """Make room for others, as soon as Ray has freed what the tile has needed."""
+        needed = row.bytes.get("inference", 0)
+        leave = partial(self._admission.leave, scene.number, measured_bytes=needed)
+        if needed == 0:
+            leave()
+            return
+        timer = threading.Timer(_FREED_AFTER_SECONDS, leave)
+        timer.daemon = True
+        timer.start()
 
     def _taken_refused(self) -> Iterator[tuple[Queued, TileRow]]:
         while self._refused:

@@ -24,14 +24,14 @@ class RayConfig:
     address: str | None = None
     """Address of the cluster; None: the one that ``RAY_ADDRESS`` names, else one is started on this machine for the run."""
     task_cpus: float | None = None
-    """CPUs of a task that loads and preprocesses a scene, or postprocesses and exports it; None: 1, and less only on nodes of a
-    single CPU. For parts of a CPU Ray keeps no process: where a task has been idle for a second, the next one starts Python anew."""
+    """CPUs of a task that loads and preprocesses a scene, or postprocesses and exports it; None: 1, without GPUs what
+    a model worker leaves of a CPU."""
     task_memory_gb: float | None = None
     """Memory that such a task needs, 10⁹ bytes; None: its CPUs' share of the memory of the smallest node with CPUs."""
     model_workers: int | None = None
     """Processes that hold the models; None: as many as the GPUs allow, without GPUs one for each CPU."""
     model_cpus: float | None = None
-    """CPUs of such a process, for Ray's scheduling; None: 1, without GPUs a quarter, and less where all of them together would
+    """CPUs of such a process, for Ray's scheduling; None: 1, without GPUs a half, and less where all of them together would
     take more than half of a node that they may end up on."""
     model_gpus: float | None = None
     """GPUs of such a process, also a part of one; None: 1 where the cluster has GPUs and `device` is not ``"cpu"``, else 0."""
@@ -131,9 +131,7 @@ def derive_resources(config: RayConfig, *, device: str, nodes: Sequence[Mapping[
         places = [(node["CPU"], _gpu_places(node.get("GPU", 0), model_gpus)) for node in working]
         workers = config.model_workers or max(1, sum(count for _, count in places))
     else:
-        workers = config.model_workers or max(
-            1, int(cpus if config.model_cpus is None else cpus / 2 / config.model_cpus)
-        )
+        workers = config.model_workers or max(1, int(cpus / 2 / (config.model_cpus or 0.5)))
         places = [(node["CPU"], workers) for node in working]
     places = [(node_cpus, min(count, workers)) for node_cpus, count in places if count > 0]
     model_cpus, task_cpus = _shares(config, places, on_gpu=on_gpu)
@@ -178,11 +176,12 @@ def _shares(config: RayConfig, places: Sequence[tuple[float, int]], *, on_gpu: b
         on_gpu: Whether model workers have GPUs of their own.
     """
     half = min((cpus / 2 / count for cpus, count in places), default=1.0)
-    # Without GPUs all compute everywhere: a worker counts little, so that there are nearly as many tasks as CPUs too.
-    usual = max(_ROUNDING, math.floor(min(1.0 if on_gpu else 0.25, half) / _ROUNDING) * _ROUNDING)
+    usual = max(_ROUNDING, math.floor(min(1.0 if on_gpu else 0.5, half) / _ROUNDING) * _ROUNDING)
     model_cpus = round(usual, 4) if config.model_cpus is None else config.model_cpus
-    left = min((cpus - count * model_cpus for cpus, count in places), default=1.0)
-    task_cpus = round(min(1.0, left) if left > 0 else 1.0, 4)
+    # Without GPUs all compute everywhere, so that a worker and a task share a CPU.
+    wanted = 1.0 if on_gpu else 1 - min(model_cpus, 0.5)
+    left = min((cpus - count * model_cpus for cpus, count in places), default=wanted)
+    task_cpus = round(min(wanted, left) if left > 0 else wanted, 4)
     return model_cpus, task_cpus if config.task_cpus is None else config.task_cpus
 
 
