@@ -65,19 +65,23 @@ def check_nodes(*, read: Collection[Path] = (), write: Path | None = None, timeo
             what it must; names it.
     """
     asked = {
-        str(node["NodeManagerAddress"]) + " " + str(node["NodeID"])[:8]: _ask.options(
+        str(node["NodeID"]): _ask.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         ).remote([*map(str, read)], None if write is None else str(write))
         for node in _nodes()
         if node["Resources"].get("CPU", 0) > 0
     }
     expected = versions()
-    for name, reference in asked.items():
+    addresses = {str(node["NodeID"]): str(node["NodeManagerAddress"]) for node in _nodes()}
+    for node_id, reference in asked.items():
+        name = f"{addresses.get(node_id, 'unknown')} {node_id[:8]}"
         try:
             found, troubles = ray.get(reference, timeout=timeout_seconds)
             check_versions(found, expected=expected, node=name)
             check_paths(troubles, node=name)
         except ray.exceptions.RayError as error:
+            if node_id not in {str(node["NodeID"]) for node in _nodes()}:
+                continue  # it was lost just now, which a run survives
             raise ConfigError(
                 f"node {name} cannot run DARTS ({' '.join(str(error).split())[-300:]}): install the same packages on every node"
             ) from error
