@@ -18,11 +18,10 @@ from darts_postprocessing import PostprocessingConfig
 @given(
     sizes=st.lists(st.integers(1, 100), min_size=1, max_size=30),
     limit=st.integers(1, 400),
-    held=st.integers(1, 3),
     chance=st.randoms(use_true_random=False),
 )
-def test_what_is_inside_fits_into_the_limit_or_is_the_least(sizes, limit, held, chance):
-    admission, inside = Admission(limit, held=held, least=1), {}
+def test_what_is_inside_fits_into_the_limit_or_is_the_least(sizes, limit, chance):
+    admission, inside = Admission(limit, least=1), {}
     for number, size in enumerate(sizes):
         while inside and not admission._has_room(size):
             gone = chance.choice(list(inside))
@@ -30,13 +29,12 @@ def test_what_is_inside_fits_into_the_limit_or_is_the_least(sizes, limit, held, 
             admission.leave(gone)
         assert admission.enter(number, expected_bytes=size)
         inside[number] = size
-        needed = sum(inside.values()) + sum(sorted(inside.values(), reverse=True)[:held])
-        assert needed <= limit or len(inside) == 1
+        assert 2 * sum(inside.values()) <= limit or len(inside) == 1
         assert admission.inside == len(inside)
 
 
 def test_who_finds_no_room_waits_until_there_is():
-    admission = Admission(100, held=1, least=1)
+    admission = Admission(100, least=1)
     assert admission.enter(0, expected_bytes=40)
     entered = threading.Event()
 
@@ -53,7 +51,7 @@ def test_who_finds_no_room_waits_until_there_is():
 
 
 def test_what_was_larger_than_expected_makes_all_others_larger():
-    admission = Admission(100, held=0, least=1)
+    admission = Admission(200, least=1)
     for number in range(3):
         assert admission.enter(number, expected_bytes=10)
     assert admission._has_room(70)
@@ -65,7 +63,7 @@ def test_what_was_larger_than_expected_makes_all_others_larger():
 
 
 def test_nobody_waits_for_a_run_that_has_ended():
-    admission = Admission(1, held=1, least=1)
+    admission = Admission(1, least=1)
     assert admission.enter(0, expected_bytes=10)
     results = []
     waiting = threading.Thread(target=lambda: results.append(admission.enter(1, expected_bytes=10)))

@@ -3,7 +3,6 @@
 import threading
 import warnings
 from collections.abc import Collection
-from heapq import nlargest
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +22,16 @@ _ALWAYS_BYTES = 12
 class Admission:
     """Lets scenes in while there is room for their tiles.
 
-    A tile is in the store twice from when it is given to a process with models until its answer has been taken: as it came, and
-    with its probabilities. So what is let in needs the sum of the tiles, and the largest ones once more, as many as may be so.
+    A tile may be in the store twice, as it came and with its probabilities: from when it is given to a process with models until
+    Ray has freed what came, up to a second after the answer. So each counts twice.
 
     Args:
         limit_bytes: Most bytes in the store.
-        held: Tiles that are in the store twice, at most.
         least: So many tiles are let in whatever they need, because with fewer nothing would go on.
     """
 
-    def __init__(self, limit_bytes: int, *, held: int, least: int) -> None:
+    def __init__(self, limit_bytes: int, *, least: int) -> None:
         self._limit_bytes = limit_bytes
-        self._held = held
         self._least = least
         self._inside: dict[int, int] = {}
         self._factor = 1.0
@@ -91,7 +88,7 @@ class Admission:
         if len(self._inside) < self._least:
             return True
         needed = [*self._inside.values(), expected_bytes]
-        return self._factor * (sum(needed) + sum(nlargest(self._held, needed))) <= self._limit_bytes
+        return self._factor * 2 * sum(needed) <= self._limit_bytes
 
 
 def expected_bytes(scene: Path, *, config: RunConfig, features: Collection[str], models: int) -> int:

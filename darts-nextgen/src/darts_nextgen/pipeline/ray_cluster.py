@@ -64,17 +64,17 @@ def check_nodes(*, read: Collection[Path] = (), write: Path | None = None, timeo
         ConfigError: A node cannot run DARTS, does not answer, has other versions than this process, or cannot read or write
             what it must; names it.
     """
+    working = [node for node in _nodes() if node["Resources"].get("CPU", 0) > 0]
+    addresses = {str(node["NodeID"]): str(node["NodeManagerAddress"]) for node in working}
     asked = {
-        str(node["NodeID"]): _ask.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote([*map(str, read)], None if write is None else str(write))
-        for node in _nodes()
-        if node["Resources"].get("CPU", 0) > 0
+        node_id: _ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False)).remote(
+            [*map(str, read)], None if write is None else str(write)
+        )
+        for node_id in addresses
     }
     expected = versions()
-    addresses = {str(node["NodeID"]): str(node["NodeManagerAddress"]) for node in _nodes()}
     for node_id, reference in asked.items():
-        name = f"{addresses.get(node_id, 'unknown')} {node_id[:8]}"
+        name = f"{addresses[node_id]} {node_id[:8]}"
         try:
             found, troubles = ray.get(reference, timeout=timeout_seconds)
             check_versions(found, expected=expected, node=name)

@@ -89,12 +89,7 @@ class _Feed:
         self._operators = operators
         self._resources = resources
         self._needed_bytes = needed_bytes
-        self._admission = Admission(
-            resources.in_flight_bytes,
-            # Ray frees a tile up to a second after its copy with probabilities has come, so any may be there twice
-            held=sys.maxsize,
-            least=resources.tiles_per_call,
-        )
+        self._admission = Admission(resources.in_flight_bytes, least=resources.tiles_per_call)
         self._on_the_way: dict[str, _Posted] = {}
         self._refused: deque[tuple[Queued, TileRow]] = deque()
         self._is_over = False
