@@ -94,5 +94,5 @@ def _markdown(table: dict[str, dict[str, object]]) -> str:
                 f"{holds} | {row['note']} | {where} |"
             )
     newest = max(table.values(), key=lambda entry: str(entry["date"]))
-    versions = ", ".join(f"{name} {version}" for name, version in newest["libraries"].items())  # type: ignore[attr-defined]
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(newest["libraries"].items()))  # type: ignore[attr-defined]
     return "\n".join([*lines, "", f"Libraries: {versions}.", ""])

@@ -1,12 +1,14 @@
 """How the run on Ray scales: the stages of a recorded run are slept through on a simulated cluster of fake GPUs.
 
 The plan (`darts_nextgen.pipeline.resources.derive_resources`), the operators and how scenes are let in
-(`darts_nextgen.pipeline.ray_feed`) are those of a real run. A tile has no pixels, and a stage sleeps as long as the recorded one took, divided by ``--speed``:
-the engine has to move that many more tiles each second than in reality, on the few cores of this machine.
+(`darts_nextgen.pipeline.ray_feed`) are those of a real run. A tile has no pixels, and a stage sleeps as long as the recorded one
+took, divided by ``--speed``: the engine has to move that many more tiles each second than in reality, on the few cores of this
+machine.
 
 Linear is what the model workers would do if they never waited: their number divided by the mean seconds of an inference.
-Scenes are handed in when all workers are there. The rate is taken between the moment when every worker has given back a call and
-the moment when the first has given back its last, so that neither the start of processes nor the last tiles count.
+Scenes are handed in when all workers are there. What is compared to it is what the workers did from the moment when the last of
+them has begun its first call until the first of them has ended its last, so that neither the start of processes nor the last
+tiles count; of a call that only partly lies in that time its part counts.
 
 Usage: ``python scripts/ray_scaling/simulate.py [--workers 4 16 64] [--speed 1] [--calls 12] [--plot FILE.svg]``
 """
@@ -88,9 +90,11 @@ class SleepingWorker:
     def __call__(self, table: pa.Table) -> Iterator[pa.Table]:
         """Sleep for all tiles of the call, and note who did and when."""
         rows = tile_rows(table)
+        begun = time.time()
         time.sleep(sum(seconds_of(row, self._profile, MODEL, speed=self._speed) for row in rows))
+        noted = {"worker": str(os.getpid()), "begun": str(begun), "ended": str(time.time())}
         for row in rows:
-            yield tile_table(replace(row, products={"worker": str(os.getpid()), "time": str(time.time())}))
+            yield tile_table(replace(row, products=noted))
 
 
 def simulate(workers: int, profile: Profile, *, speed: float, calls: int) -> Rate:
@@ -146,18 +150,23 @@ def _run(tiles: int, profile: Profile, resources: Resources, *, speed: float, fo
 
 
 def _steady_rate(rows: list[TileRow], resources: Resources) -> float:
-    """Tiles per second that the workers gave back while all of them were there and there was enough to do."""
-    ended: dict[str, list[float]] = {}
+    """Tiles per second that the workers did while all of them were there and there was enough to do."""
+    calls: dict[str, list[tuple[float, float]]] = {}  # of each worker; as many times as a call had tiles
     for row in rows:
-        ended.setdefault(row.products["worker"], []).append(float(row.products["time"]))
-    if len(ended) != resources.model_workers:
-        raise RuntimeError(f"expected {resources.model_workers} workers, but {len(ended)} had tiles: raise --calls")
-    first = max(min(times) for times in ended.values())
-    last = min(max(times) for times in ended.values())
-    counted = sum(first < moment <= last for times in ended.values() for moment in times)
+        noted = row.products
+        calls.setdefault(noted["worker"], []).append((float(noted["begun"]), float(noted["ended"])))
+    if len(calls) != resources.model_workers:
+        raise RuntimeError(f"expected {resources.model_workers} workers, but {len(calls)} had tiles: raise --calls")
+    first = max(min(begun for begun, _ in each) for each in calls.values())
+    last = min(max(ended for _, ended in each) for each in calls.values())
     if last <= first:
         raise RuntimeError("the last worker had not begun when the first had ended: raise --calls")
-    return counted / (last - first)
+    done = sum(
+        max(0.0, min(ended, last) - max(begun, first)) / (ended - begun)
+        for each in calls.values()
+        for begun, ended in each
+    )
+    return done / (last - first)
 
 
 def draw(rates: list[Rate], path: Path, *, where: str, speed: float) -> None:
