@@ -26,11 +26,9 @@ from darts_nextgen.pipeline.ray_cluster import (
     KEEP_PROCESSES,
     check_nodes,
     check_paths,
-    check_versions,
     connected,
     node_resources,
     path_troubles,
-    versions,
 )
 from darts_nextgen.pipeline.ray_workers import prepare_scenes, tile_rows, tile_table
 from darts_nextgen.pipeline.report import TileRow
@@ -385,16 +383,6 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch):
     message = "cannot use the Ray cluster at 'host:1' .nobody answers.: check ray.address"
     with pytest.raises(ConfigError, match=message), connected("host:1"):
         pass
-
-
-def test_nodes_with_other_versions_are_refused():
-    with pytest.raises(ConfigError, match=r"node a has numpy 1\.0 instead of .*, torch none instead of"):
-        check_versions(
-            {name: value for name, value in versions().items() if name != "torch"} | {"numpy": "1.0"},
-            expected=versions(),
-            node="a",
-        )
-    check_versions(versions(), expected=versions(), node="a")
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,22 @@ def test_what_is_killed_in_the_middle_costs_nothing(two_nodes, scenes, expected,
     assert len({row.tile_id for row in rows}) == len(rows) == 12
 
 
+def test_a_run_without_nodes_says_so_and_goes_on_when_one_joins(two_nodes, scenes, expected, tmp_path):
+    out, log = tmp_path / "out", tmp_path / "log"
+    process = begin(command(scenes, out, "--engine", "ray", "--address", two_nodes.address), log, nodes=two_nodes)
+    wait_for_tiles(out, process, count=2)
+    for node in two_nodes.workers:
+        node.kill("")
+    ended = time.monotonic() + 120
+    while "none with CPUs left: the run waits until one joins the cluster" not in log.read_text():
+        assert process.poll() is None
+        assert time.monotonic() < ended
+        time.sleep(0.5)
+    two_nodes.start().wait()
+    assert "has joined the cluster, 1 with CPUs now" in finish(process, log)
+    assert differences(out, expected) == set()
+
+
 def test_a_run_goes_on_where_its_driver_was_killed(two_nodes, scenes, expected, tmp_path):
     out, log = tmp_path / "out", tmp_path / "log"
     words = command(scenes, out, "--engine", "ray", "--address", two_nodes.address)

@@ -20,6 +20,8 @@
 `rows`          tiles as rows of Arrow tables, and back: the only place where xarray and Ray meet
 `resources`     what the stages of a Ray run may use
 `ray`           runs the stages on a Ray cluster; `ray_workers` is what they do there, `ray_cluster` the connection
+`software`      the versions and the code of a process, by which the nodes of a cluster are compared
+`node_watch`    nodes that the cluster of a run loses, in its log
 `ray_feed`      any number of scenes through operators that `ray_stream` chains; `ray_board` hands them out
 `admission`     how many scenes are on their way at once
 ==============  ===========================================================================================

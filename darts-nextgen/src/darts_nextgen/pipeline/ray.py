@@ -9,6 +9,7 @@ from itertools import islice
 from darts_nextgen.pipeline.admission import expected_bytes
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.local import Progress, log_progress, run_folder
+from darts_nextgen.pipeline.node_watch import watched_nodes
 from darts_nextgen.pipeline.partitions import kept_table
 from darts_nextgen.pipeline.plan import RunPlan, plan_run
 from darts_nextgen.pipeline.queueing import queued_scenes
@@ -99,7 +100,7 @@ def _mapped(plan: RunPlan, resources: Resources, *, force: bool, progress: Progr
             resources=resources,
             needed_bytes=lambda row: needed_bytes(row.scene),
         )
-        with closing(ended):
+        with watched_nodes(), closing(ended):
             for scene, row in ended:
                 table.end(scene.number, row)
                 for note in row.warnings:

@@ -1,9 +1,7 @@
 """A connection to a Ray cluster, and what its nodes are and have."""
 
-import importlib.metadata
 import os
-import platform
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,19 +9,15 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from darts_nextgen.pipeline.software import Versions, check_versions, versions
 from darts_utils.errors import ConfigError
 from darts_utils.files import exists
-
-_DISTRIBUTIONS = ("darts-nextgen", "darts-utils", "numpy", "pyarrow", "rasterio", "ray", "torch", "xarray")
-"""Packages whose versions decide results, or whether workers understand each other."""
 
 KEEP_PROCESSES = "RAY_idle_worker_killing_time_threshold_ms"
 """How long a node of Ray keeps processes that wait for a task beyond the number of its free CPUs; read when the node is started.
 The second that Ray gives them is less than what a process needs to start."""
 
 KEEP_PROCESSES_MS = 600_000
-
-Versions = Mapping[str, str]
 
 
 @contextmanager
@@ -52,6 +46,12 @@ def node_resources() -> list[dict[str, float]]:
     return [dict(node["Resources"]) for node in _nodes()]
 
 
+def working_nodes() -> dict[str, str]:
+    """Ray's id of each living node with CPUs → its address."""
+    working = (node for node in _nodes() if node["Resources"].get("CPU", 0) > 0)
+    return {str(node["NodeID"]): str(node["NodeManagerAddress"]) for node in working}
+
+
 def check_nodes(*, read: Collection[Path] = (), write: Path | None = None, timeout_seconds: float = 120.0) -> None:
     """Ask every node for its versions and for what it can read, and refuse nodes that could not do the work.
 
@@ -64,8 +64,7 @@ def check_nodes(*, read: Collection[Path] = (), write: Path | None = None, timeo
         ConfigError: A node cannot run DARTS, does not answer, has other versions than this process, or cannot read or write
             what it must; names it.
     """
-    working = [node for node in _nodes() if node["Resources"].get("CPU", 0) > 0]
-    addresses = {str(node["NodeID"]): str(node["NodeManagerAddress"]) for node in working}
+    addresses = working_nodes()
     asked = {
         node_id: _ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False)).remote(
             [*map(str, read)], None if write is None else str(write)
@@ -80,33 +79,11 @@ def check_nodes(*, read: Collection[Path] = (), write: Path | None = None, timeo
             check_versions(found, expected=expected, node=name)
             check_paths(troubles, node=name)
         except ray.exceptions.RayError as error:
-            if node_id not in {str(node["NodeID"]) for node in _nodes()}:
+            if node_id not in working_nodes():
                 continue  # it was lost just now, which a run survives
             raise ConfigError(
                 f"node {name} cannot run DARTS ({' '.join(str(error).split())[-300:]}): install the same packages on every node"
             ) from error
-
-
-def versions() -> dict[str, str]:
-    """The versions of this process: Python and the packages that decide."""
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _DISTRIBUTIONS}}
-
-
-def check_versions(found: Versions, *, expected: Versions, node: str) -> None:
-    """Compare the versions of a node with those of this process.
-
-    Raises:
-        ConfigError: They differ; names all that do.
-    """
-    other = [
-        f"{name} {found.get(name, 'none')} instead of {value}"
-        for name, value in expected.items()
-        if found.get(name) != value
-    ]
-    if other:
-        raise ConfigError(
-            f"expected the same versions on every node, but node {node} has {', '.join(other)}: install the same packages"
-        )
 
 
 def _nodes() -> list[dict[str, Any]]:

@@ -1,0 +1,45 @@
+"""What a run says of the nodes of its cluster; that it goes on without them is tested on a cluster, in test_ray_cluster.py."""
+
+import logging
+import threading
+
+from darts_nextgen.pipeline.node_watch import watched_nodes
+
+
+class Listing:
+    """Nodes as they are listed, one listing after the other; the last one stays."""
+
+    def __init__(self, *listings):
+        self._listings = list(listings)
+        self.exhausted = threading.Event()
+
+    def __call__(self):
+        found = self._listings.pop(0) if len(self._listings) > 1 else self._listings[0]
+        if len(self._listings) == 1:
+            self.exhausted.set()
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def said(caplog, *listings):
+    nodes = Listing(*listings)
+    with caplog.at_level(logging.DEBUG, logger="darts"), watched_nodes(nodes, every_seconds=0.01):
+        assert nodes.exhausted.wait(timeout=20)
+        nodes.exhausted.clear()
+        nodes.exhausted.wait(timeout=0.2)
+    return [(record.levelname, record.getMessage()) for record in caplog.records]
+
+
+def test_each_change_is_told_once(caplog):
+    a, b = {"a1": "10.0.0.1"}, {"b2": "10.0.0.2"}
+    assert said(caplog, a | b, a | b, b, b, {}, {}, a, a) == [
+        ("WARNING", "node 10.0.0.1 a1 was lost, 1 with CPUs left: what ran there is done again elsewhere"),
+        ("WARNING", "node 10.0.0.2 b2 was lost, none with CPUs left: the run waits until one joins the cluster"),
+        ("WARNING", "node 10.0.0.1 a1 has joined the cluster, 1 with CPUs now"),
+    ]
+
+
+def test_a_cluster_that_does_not_answer_ends_the_watch_alone(caplog):
+    messages = said(caplog, {"a1": "10.0.0.1"}, ConnectionError("gone"))
+    assert messages == [("DEBUG", "the nodes of the cluster are not watched any more")]
