@@ -127,12 +127,17 @@ def test_members_of_an_ensemble(tile: xr.Dataset) -> None:
         ({"threshold": 0.7}, r"\(threshold 0\.5\), but 'binarized_segmentation-a' of tile 'example-0' has 0\.7"),
         ({"min_object_px": 1}, r"\(min_object_px 32\), but 'binarized_segmentation-a' .* has 1"),
         ({"edge_objects": "keep"}, r"\(edge_objects 'drop'\), but 'binarized_segmentation-a' .* has 'keep'"),
+        ({"radius_px": 0}, r"\(radius_px 10\), but 'binarized_segmentation-a' .* has 0"),
+        ({"mask": "valid"}, r"\(mask 'quality'\), but 'binarized_segmentation-a' .* has 'valid'"),
+        ({"min_slope_deg": 3.0}, r"\(min_slope_deg None\), but 'binarized_segmentation-a' .* has 3\.0"),
+        ({"max_slope_deg": None}, r"\(max_slope_deg 40\.0\), but 'binarized_segmentation-a' .* has None"),
     ],
 )
 def test_members_whose_objects_were_found_with_other_options(
     tile: xr.Dataset, options: dict[str, object], message: str
 ) -> None:
     tile.binarized_segmentation.attrs |= {"threshold": 0.5, "min_object_px": 32, "edge_objects": "drop"}
+    tile.binarized_segmentation.attrs |= {"mask": "quality", "radius_px": 10, "edge_px": 10, "max_slope_deg": 40.0}
     members = tile.assign(
         {
             "probabilities-b": tile.probabilities,
@@ -140,8 +145,12 @@ def test_members_whose_objects_were_found_with_other_options(
             "binarized_segmentation-b": tile.binarized_segmentation.copy(),
         }
     )
+    members["binarized_segmentation-a"].attrs |= {"source": "probabilities-a", "long_name": "what model a sees"}
     assert segments_of(members).member_agreement.tolist() == [1, 1, 1]
-    members["binarized_segmentation-a"].attrs |= options
+    other = members["binarized_segmentation-a"].attrs
+    other |= options
+    for name in [name for name, value in options.items() if value is None]:
+        del other[name]
     with pytest.raises(
         TileContractError, match=rf"were found as those of 'binarized_segmentation' {message}: run postprocess\(keep"
     ):

@@ -57,8 +57,10 @@ def test_each_mask_is_the_one_that_is_read() -> None:
 
 def test_attributes_record_the_options() -> None:
     attrs = erode_extent(_tile(), radius_px=4, edge_px=2).extent.attrs
-    assert (attrs["source"], attrs["radius_px"], attrs["edge_px"]) == ("quality_data_mask", 4, 2)
-    assert erode_extent(_tile(), mask="none").extent.attrs["source"] == "the whole tile"
+    assert (attrs["source"], attrs["mask"]) == ("quality_data_mask", "quality")
+    assert (attrs["radius_px"], attrs["edge_px"]) == (4, 2)
+    attrs = erode_extent(_tile(), mask="none").extent.attrs
+    assert (attrs["source"], attrs["mask"]) == ("the whole tile", "none")
 
 
 def test_backends(backend: Backend) -> None:

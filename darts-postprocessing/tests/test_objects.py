@@ -136,6 +136,10 @@ def test_attributes_are_kept_and_extended() -> None:
     tile.binarized_segmentation.attrs["threshold"] = 0.5
     attrs = remove_small_objects(drop_edge_objects(tile), min_object_px=7).binarized_segmentation.attrs
     assert (attrs["threshold"], attrs["edge_objects"], attrs["min_object_px"]) == (0.5, "drop", 7)
+    assert "radius_px" not in attrs  # nobody says how this extent was made
+    tile.extent.attrs |= {"mask": "valid", "radius_px": 3, "edge_px": 0}
+    attrs = drop_edge_objects(tile).binarized_segmentation.attrs
+    assert (attrs["mask"], attrs["radius_px"], attrs["edge_px"]) == ("valid", 3, 0)
 
 
 def test_backends(backend: Backend) -> None:

@@ -1,7 +1,9 @@
 """The whole chain: order of the steps, against the steps one by one and against scikit-image."""
 
+import dataclasses
 from fractions import Fraction
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_postprocessing import (
+    PostprocessingConfig,
     binarize,
     drop_edge_objects,
     erode_extent,
@@ -214,6 +217,41 @@ def test_attributes_record_the_options() -> None:
     attrs = postprocess(_clean_tile(), threshold=0.7, min_object_px=5).binarized_segmentation.attrs
     assert attrs["source"] == "probabilities"
     assert (attrs["threshold"], attrs["edge_objects"], attrs["min_object_px"]) == (0.7, "drop", 5)
+    assert (attrs["mask"], attrs["radius_px"], attrs["edge_px"]) == ("quality", 10, 10)
+
+
+OTHER_OPTIONS: dict[str, object] = {
+    "threshold": 0.4,
+    "high_threshold": 0.8,
+    "mask": "valid",
+    "radius_px": 3,
+    "edge_px": 4,
+    "min_object_px": 5,
+    "edge_objects": "keep",
+    "drop_water": True,
+    "water_max_ndvi": 0.1,
+    "water_max_nir": 0.2,
+    "min_slope_deg": 2.0,
+    "max_slope_deg": 60.0,
+    "max_implausible_share": 0.3,
+}
+"""Another value of each option that decides which objects there are."""
+
+
+def test_each_option_that_decides_is_recorded_and_can_be_told_apart() -> None:
+    said = {field.name for field in dataclasses.fields(PostprocessingConfig)} - {"further_thresholds", "keep_members"}
+    assert set(OTHER_OPTIONS) == said
+    tile = _clean_tile().assign(example_tile(["ndvi", "nir", "slope"], shape=(80, 90)).data_vars)
+    usual: dict[str, Any] = {"drop_water": True, "min_slope_deg": 1.0}
+    for name, value in OTHER_OPTIONS.items():
+        before = usual if name.startswith(("water", "max_implausible")) else {}
+        changed = postprocess(tile, **{**before, name: value}).binarized_segmentation.attrs
+        assert changed != postprocess(tile, **before).binarized_segmentation.attrs, name
+
+
+def test_the_extent_is_recorded_only_where_it_decides() -> None:
+    attrs = postprocess(_clean_tile(), edge_objects="keep").binarized_segmentation.attrs
+    assert {"mask", "radius_px", "edge_px"}.isdisjoint(attrs)
 
 
 def test_backends(backend: Backend) -> None:

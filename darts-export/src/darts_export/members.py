@@ -12,8 +12,8 @@ from darts_utils.tiles import require_variables
 
 _PREFIX = "binarized_segmentation-"
 
-_OBJECT_OPTIONS = ("threshold", "min_object_px", "edge_objects")
-"""Attributes of ``binarized_segmentation`` that say how its objects were found."""
+_DESCRIPTION = ("long_name", "units", "source")
+"""Attributes of ``binarized_segmentation`` that say what it is; all others say how its objects were found."""
 
 
 def member_variable(name: str, model: str | None) -> str:
@@ -35,14 +35,20 @@ def check_members(tile: xr.Dataset, *, model: str | None = None) -> None:
     name, members = member_variable("binarized_segmentation", model), members_of(tile)
     require_variables(tile, members, consumer="member_agreement", hint="run postprocess first")
     for member in members:
-        for option in _OBJECT_OPTIONS:
+        for option in _options_of(tile, name, member):
             ours, theirs = tile[name].attrs.get(option), tile[member].attrs.get(option)
-            if ours != theirs:
+            if not np.array_equal(ours, theirs):
                 raise TileContractError(
                     f"member_agreement needs members whose objects were found as those of {name!r} ({option} {ours!r}), but "
                     f"{member!r} of tile {tile_id(tile)!r} has {theirs!r}: run postprocess(keep_members=True) again, or drop "
                     "the members"
                 )
+
+
+def _options_of(tile: xr.Dataset, *names: str) -> tuple[str, ...]:
+    """Names of all options with which the objects of one of the variables were found; one that is off is not recorded."""
+    recorded = dict.fromkeys(str(option) for name in names for option in tile[name].attrs)
+    return tuple(option for option in recorded if option not in _DESCRIPTION)
 
 
 def agreement_of(tile: xr.Dataset, runs: ObjectRuns) -> NDArray[np.float64] | None:

@@ -18,6 +18,9 @@ MASK_VARIABLES: dict[str, tuple[str, ...]] = {
 }
 """The tile variables that each choice of ``mask`` reads."""
 
+_OPTIONS = ("mask", "radius_px", "edge_px")
+"""Attributes of ``extent`` that say how it was made."""
+
 
 def erode_extent(
     tile: xr.Dataset,
@@ -37,7 +40,8 @@ def erode_extent(
         edge_px: Width of the border to drop in pixels; 0 keeps it.
 
     Returns:
-        The tile plus ``extent``  (y, x) bool: True in the trusted area. The input is untouched.
+        The tile plus ``extent``  (y, x) bool: True in the trusted area. Its attributes record the options. The input is
+        untouched.
 
     Raises:
         MissingVariableError: `tile` lacks the mask.
@@ -70,10 +74,17 @@ def erode_extent(
             "extent",
             _without_border(extent, edge_px=edge_px),
             source=names[0] if names else "the whole tile",
+            mask=mask,
             radius_px=radius_px,
             edge_px=edge_px,
         )
     )
+
+
+def extent_attrs(tile: xr.Dataset) -> dict[str, object]:
+    """Attributes that record how the extent was made, for what it has decided; none where a user made it."""
+    known = tile["extent"].attrs
+    return {name: known[name] for name in _OPTIONS if name in known}
 
 
 def _whole(tile: xr.Dataset) -> Any:

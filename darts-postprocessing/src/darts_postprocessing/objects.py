@@ -6,6 +6,7 @@ import xarray as xr
 
 from darts_postprocessing.checks import check_pixels
 from darts_postprocessing.config import PostprocessingConfig
+from darts_postprocessing.extent import extent_attrs
 from darts_utils.batching import batched
 from darts_utils.device import computed
 from darts_utils.objects import find_objects
@@ -22,7 +23,8 @@ def drop_edge_objects(tile: xr.Dataset) -> xr.Dataset:
 
     Returns:
         The tile with ``binarized_segmentation`` replaced: objects (8-connected) with a pixel outside ``extent``, or with
-        a pixel that is 8-adjacent to one outside, are gone as a whole; the others are as they were.
+        a pixel that is 8-adjacent to one outside, are gone as a whole; the others are as they were. Its attributes record
+        that, and how the extent was made.
 
     Raises:
         MissingVariableError: A variable is absent.
@@ -48,7 +50,7 @@ def drop_edge_objects(tile: xr.Dataset) -> xr.Dataset:
     )
     objects = find_objects(computed(tile["binarized_segmentation"].data))
     kept = ~objects.touching_outside(computed(tile["extent"].data))
-    return with_objects(tile, objects.mask(kept), edge_objects="drop")
+    return with_objects(tile, objects.mask(kept), edge_objects="drop", **extent_attrs(tile))
 
 
 def remove_small_objects(tile: xr.Dataset, *, min_object_px: int = PostprocessingConfig.min_object_px) -> xr.Dataset:

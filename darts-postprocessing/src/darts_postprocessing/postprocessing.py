@@ -8,7 +8,7 @@ import xarray as xr
 from darts_postprocessing.binarization import probabilities_of, reaching_above, validity_of, validity_values
 from darts_postprocessing.checks import check_options, percent_text
 from darts_postprocessing.config import EdgeObjects, MaskName, PostprocessingConfig
-from darts_postprocessing.extent import MASK_VARIABLES, erode_extent
+from darts_postprocessing.extent import MASK_VARIABLES, erode_extent, extent_attrs
 from darts_postprocessing.pixels import as_percent
 from darts_postprocessing.plausibility import (
     PLAUSIBILITY_HINT,
@@ -75,6 +75,7 @@ def postprocess(
             ``binarized_above-<percent>``  (y, x) uint8: the same for each further threshold, such as
             ``binarized_above-30`` for 0.3;
         and with `keep_members` percent and ``binarized_segmentation`` as ``…-<model>`` for each member.
+        The attributes of the objects record the options that have decided which there are.
 
     Raises:
         MissingVariableError: A variable is absent; all that are missing are named, before any work is done.
@@ -163,7 +164,7 @@ def _results(
         is_widest = threshold == min(wanted.values())
         objects = widest if is_widest else find_objects(probabilities, above=threshold, valid=valid, within=widest)
         drawn = objects.mask(_kept(objects, probabilities, tile, options)).view("uint8")
-        results[name] = variable(name, drawn, source=source, threshold=threshold, **_attrs(options))
+        results[name] = variable(name, drawn, source=source, threshold=threshold, **_attrs(tile, options))
     return results
 
 
@@ -179,9 +180,11 @@ def _kept(objects: Objects, probabilities: Any, tile: xr.Dataset, options: Postp
     return kept
 
 
-def _attrs(options: PostprocessingConfig) -> dict[str, object]:
+def _attrs(tile: xr.Dataset, options: PostprocessingConfig) -> dict[str, object]:
+    """Attributes that record what has decided which objects there are, and nothing else."""
     high = {} if options.high_threshold is None else {"high_threshold": options.high_threshold}
-    rest = {"edge_objects": options.edge_objects, "min_object_px": options.min_object_px}
+    edge = extent_attrs(tile) if options.edge_objects == "drop" else {}
+    rest = {"edge_objects": options.edge_objects, **edge, "min_object_px": options.min_object_px}
     return {**high, **rest, **plausibility_attrs(options)}
 
 
