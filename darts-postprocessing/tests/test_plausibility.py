@@ -116,6 +116,25 @@ def test_missing_features_name_the_way_out(options: dict[str, float], missing: s
         postprocess(tile, mask="none", **options)
 
 
+def test_counts_of_the_sensor_are_no_reflectance() -> None:
+    tile = _tile(0)
+    raw = tile.assign(nir=tile.nir.assign_attrs(reflectance_offset=-0.1))
+    for name, verb in (
+        ("drop_implausible_objects", drop_implausible_objects),
+        ("postprocess", partial(postprocess, mask="none")),
+    ):
+        with pytest.raises(
+            TileContractError, match=f"{name} needs reflectance × 10 000 in 'nir'; tile 'example-0' says"
+        ):
+            verb(raw, drop_water=True)
+        verb(raw, min_slope_deg=1)  # nobody looks at the near infrared
+    bare = tile.assign(nir=tile.nir.drop_attrs())
+    xr.testing.assert_equal(
+        drop_implausible_objects(bare, drop_water=True).binarized_segmentation,
+        drop_implausible_objects(tile, drop_water=True).binarized_segmentation,
+    )
+
+
 def test_variables_in_another_form() -> None:
     tile = example_tile(NAMES, shape=(20, 20))
     for name in NAMES:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from darts_preprocessing import calculate_ndvi, derive_masks, harmonize_reflectance
+from darts_preprocessing import calculate_index, calculate_ndvi, derive_masks, harmonize_reflectance
 from darts_utils.errors import MissingVariableError, TileContractError
 from darts_utils.testing import assert_verb_contract, example_tile
 from darts_utils.variables import OPTICAL_BANDS
@@ -95,6 +95,29 @@ def test_ndvi_by_hand():
     )
     np.testing.assert_allclose(calculate_ndvi(tile).ndvi.values, expected, atol=1e-7)
     assert np.isnan(calculate_ndvi(tile.assign(valid_data_mask=~tile.valid_data_mask)).ndvi.values).all()
+
+
+def test_counts_of_the_sensor_are_no_reflectance():
+    """Sentinel-2 from baseline 04.00 on: red 1500 and nir 4000 are 0.05 and 0.3."""
+    raw = scaled(1e-4, -0.1, [])
+    raw = raw.assign(
+        red=raw.red.copy(data=np.full_like(raw.red, 1500)), nir=raw.nir.copy(data=np.full_like(raw.nir, 4000))
+    )
+    with pytest.raises(
+        TileContractError,
+        match=r"calculate_ndvi needs reflectance × 10 000 in 'red'; tile 'example-0' says .*run preprocessing first",
+    ):
+        calculate_ndvi(raw)
+    for name, consumer in (("GNDVI", r"calculate_index\('GNDVI'\)"), ("ndvi", "calculate_ndvi")):
+        with pytest.raises(TileContractError, match=f"{consumer} needs reflectance × 10 000 in"):
+            calculate_index(raw, name)
+    np.testing.assert_allclose(calculate_ndvi(harmonize_reflectance(raw)).ndvi.values, 0.25 / 0.35, rtol=1e-6)
+
+
+def test_bands_that_do_not_say_their_scale_are_reflectance():
+    bare = TILE.assign({name: TILE[name].drop_attrs() for name in OPTICAL_BANDS})
+    np.testing.assert_array_equal(calculate_ndvi(bare).ndvi.values, calculate_ndvi(TILE).ndvi.values)
+    assert calculate_index(bare, "EVI").evi.equals(calculate_index(TILE, "EVI").evi)
 
 
 @pytest.mark.parametrize("verb", [harmonize_reflectance, calculate_ndvi])

@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 from darts_utils.errors import GridMismatchError, MissingVariableError, TileContractError
 from darts_utils.grids import check_same_grid, coords_of, geobox_of, resolution_m
 from darts_utils.testing import example_tile
-from darts_utils.tiles import check_tile, require_variables, variable
+from darts_utils.tiles import check_tile, require_reflectance, require_variables, variable
 
 GRID = GeoBox((4, 6), Affine(10, 0, 500_000, 0, -10, 7_550_000), "EPSG:32608")
 
@@ -192,3 +192,33 @@ def test_a_tile_that_is_not_in_metres_is_refused_by_the_name_of_its_crs(epsg, na
     tile = xr.Dataset(coords=coords_of(GeoBox((4, 6), Affine(1, 0, 0, 0, -1, 9), f"EPSG:{epsg}")))
     with pytest.raises(TileContractError, match=rf"projected CRS in metres, but got EPSG:{epsg} \(.*{name}.*\): warp"):
         resolution_m(tile)
+
+
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"reflectance_scale": 1e-4, "reflectance_offset": -0.1},  # Sentinel-2 as it is stored since 2022
+        {"reflectance_scale": 1e-3, "reflectance_offset": 0.0},
+        {"reflectance_scale": "0.0001"},
+        {"reflectance_scale": True},
+        {"reflectance_offset": None},
+        {"reflectance_offset": 10**400},
+    ],
+)
+def test_bands_that_say_something_else_are_no_reflectance(attrs):
+    tile = example_tile(["red", "nir"])
+    tile.nir.attrs.update(attrs)
+    require_reflectance(tile, ["red"], consumer="a verb")
+    with pytest.raises(
+        TileContractError,
+        match=r"a verb needs reflectance × 10 000 in 'nir'; tile 'example-0' says .*: run preprocessing first",
+    ):
+        require_reflectance(tile, ["red", "nir"], consumer="a verb")
+
+
+@pytest.mark.parametrize(
+    "attrs", [{}, {"reflectance_scale": 0.0001}, {"reflectance_scale": np.float32(1e-4), "reflectance_offset": 0}]
+)
+def test_bands_that_say_so_or_nothing_are_reflectance(attrs):
+    tile = example_tile(["red"])
+    require_reflectance(tile.assign(red=tile.red.drop_attrs().assign_attrs(attrs)), ["red"], consumer="a verb")

@@ -37,7 +37,7 @@ def check_members(tile: xr.Dataset, *, model: str | None = None) -> None:
     for member in members:
         for option in _options_of(tile, name, member):
             ours, theirs = tile[name].attrs.get(option), tile[member].attrs.get(option)
-            if not np.array_equal(ours, theirs):
+            if not np.array_equal(np.asarray(ours), np.asarray(theirs)):  # an attribute may be a list
                 raise TileContractError(
                     f"member_agreement needs members whose objects were found as those of {name!r} ({option} {ours!r}), but "
                     f"{member!r} of tile {tile_id(tile)!r} has {theirs!r}: run postprocess(keep_members=True) again, or drop "

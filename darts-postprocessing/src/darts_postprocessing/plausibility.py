@@ -11,12 +11,10 @@ from darts_postprocessing.objects import with_objects
 from darts_utils.batching import batched
 from darts_utils.device import computed
 from darts_utils.objects import Objects, find_objects
-from darts_utils.tiles import require_variables
+from darts_utils.tiles import require_reflectance, require_variables
+from darts_utils.variables import REFLECTANCE_UNIT
 
 PLAUSIBILITY_HINT = "run preprocess with these features first, or do without the filter that needs them"
-
-_NIR_PER_REFLECTANCE = 10_000
-"""Tiles hold surface reflectance × 10 000."""
 
 
 def drop_implausible_objects(
@@ -49,7 +47,7 @@ def drop_implausible_objects(
 
     Raises:
         MissingVariableError: `tile` lacks a variable that is needed.
-        TileContractError: A variable has other dims or another dtype.
+        TileContractError: A variable has other dims or another dtype, or ``nir`` says that it holds counts of the sensor.
         ValueError: A limit makes no sense.
 
     Notes:
@@ -79,6 +77,7 @@ def drop_implausible_objects(
         consumer="drop_implausible_objects",
         hint=PLAUSIBILITY_HINT,
     )
+    check_plausibility_units(tile, options, consumer="drop_implausible_objects")
     objects = find_objects(computed(tile["binarized_segmentation"].data))
     kept = objects.sizes_px() > 0
     for implausible in implausible_objects(objects, tile, options):
@@ -90,6 +89,12 @@ def plausibility_variables(options: PostprocessingConfig) -> tuple[str, ...]:
     """Names of the variables that the filters of water and slope read."""
     water = ("ndvi", "nir") if options.drop_water else ()
     return (*water, "slope") if _asks_for_slope(options) else water
+
+
+def check_plausibility_units(tile: xr.Dataset, options: PostprocessingConfig, *, consumer: str) -> None:
+    """Raise TileContractError if the filter of water is on and the near infrared is no reflectance × 10 000."""
+    if options.drop_water:
+        require_reflectance(tile, ["nir"], consumer=consumer)
 
 
 def plausibility_attrs(options: PostprocessingConfig) -> dict[str, float]:
@@ -111,7 +116,7 @@ def implausible_objects(objects: Objects, tile: xr.Dataset, options: Postprocess
 
     found = []
     if options.drop_water:
-        dark = pixels("nir") <= round(options.water_max_nir * _NIR_PER_REFLECTANCE)
+        dark = pixels("nir") <= round(options.water_max_nir * REFLECTANCE_UNIT)
         found.append(mostly(dark & ~(pixels("ndvi") > np.float32(options.water_max_ndvi))))
     if options.min_slope_deg is not None:
         found.append(mostly(pixels("slope") < np.float32(options.min_slope_deg)))

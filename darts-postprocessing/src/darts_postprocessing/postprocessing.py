@@ -12,6 +12,7 @@ from darts_postprocessing.extent import MASK_VARIABLES, erode_extent, extent_att
 from darts_postprocessing.pixels import as_percent
 from darts_postprocessing.plausibility import (
     PLAUSIBILITY_HINT,
+    check_plausibility_units,
     implausible_objects,
     plausibility_attrs,
     plausibility_variables,
@@ -79,7 +80,8 @@ def postprocess(
 
     Raises:
         MissingVariableError: A variable is absent; all that are missing are named, before any work is done.
-        TileContractError: A probability lies outside 0 … 1, or a variable has other dims or another dtype.
+        TileContractError: A probability lies outside 0 … 1, a variable has other dims or another dtype, or with `drop_water`
+            ``nir`` says that it holds counts of the sensor.
         ValueError: An option makes no sense.
 
     Notes:
@@ -136,6 +138,7 @@ def _required_members(tile: xr.Dataset, options: PostprocessingConfig) -> list[s
     more = plausibility_variables(options)
     absent = [name for name in more if name not in tile.data_vars]
     require_variables(tile, (*needed, *more), consumer="postprocess", hint=PLAUSIBILITY_HINT if absent else hint)
+    check_plausibility_units(tile, options, consumer="postprocess")
     if not options.keep_members:
         return []
     members = [str(name) for name in tile.data_vars if str(name).startswith(_MEMBER_PREFIX)]

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from darts_utils.device import array_namespace, is_cupy, launch_over_pixels
 from darts_utils.kernels import kernel, over_rows
+from darts_utils.variables import REFLECTANCE_UNIT
 
 Array = NDArray[Any]
 
-_REFLECTANCE_OF_ONE = np.uint16(10_000)
+_REFLECTANCE_OF_ONE = np.uint16(REFLECTANCE_UNIT)
 _NAN = np.float32(np.nan)
 _BLACKFILL, _SUSPECT = np.uint8(0b0000001), np.uint8(0b1111110)
 _BAD = np.uint8(0b111110)
@@ -21,7 +22,7 @@ _GOOD_CLASSES = 0xF4  # bits 2, 4, 5, 6, 7
 
 @kernel
 def ndvi_rows(first: int, last: int, red: Array, nir: Array, valid: Array, out: Array) -> None:
-    """(nir − red) / (nir + red) of counts up to 10 000; 0/0 is NaN."""
+    """(nir − red) / (nir + red) of reflectances up to 1, in tile units; 0/0 is NaN."""
     for row in range(first, last):
         for column in range(red.shape[1]):
             r = np.float32(min(red[row, column], _REFLECTANCE_OF_ONE))
@@ -73,8 +74,8 @@ def scl_rows(first: int, last: int, scl: Array, valid: Array, quality: Array) ->
 _CUDA: dict[Callable[..., Any], tuple[str, str]] = {
     ndvi_rows: (
         "const unsigned short* red, const unsigned short* nir, const bool* valid, float* out",
-        r"""
-const float r = min((int)red[i], 10000), n = min((int)nir[i], 10000);
+        rf"""
+const float r = min((int)red[i], {REFLECTANCE_UNIT}), n = min((int)nir[i], {REFLECTANCE_UNIT});
 out[i] = valid[i] && n + r > 0 ? (n - r) / (n + r) : nanf("");""",
     ),
     scale_rows: (

@@ -10,10 +10,7 @@ from darts_utils.device import array_namespace, computed
 from darts_utils.errors import TileContractError
 from darts_utils.grids import tile_id
 from darts_utils.tiles import require_variables, variable
-from darts_utils.variables import OPTICAL_BANDS
-
-REFLECTANCE_UNIT = 10_000
-"""Stored value of a reflectance of 1."""
+from darts_utils.variables import OPTICAL_BANDS, REFLECTANCE_ATTRS, REFLECTANCE_UNIT
 
 
 def harmonize_reflectance(tile: xr.Dataset) -> xr.Dataset:
@@ -60,5 +57,5 @@ def _harmonized(
     values = array_namespace(counts).empty(counts.shape, "uint16")
     options = scale * REFLECTANCE_UNIT, offset * REFLECTANCE_UNIT
     over_pixels(scale_rows, counts.shape, counts, valid, *options, values)
-    attrs = {"reflectance_scale": 1 / REFLECTANCE_UNIT, "reflectance_offset": 0.0, **HARMONIZED_ATTRS}
-    return variable(name, values, source=str(band.attrs.get("source", "unknown")), **attrs)
+    source = str(band.attrs.get("source", "unknown"))
+    return variable(name, values, source=source, **REFLECTANCE_ATTRS, **HARMONIZED_ATTRS)

@@ -9,11 +9,11 @@ import xarray as xr
 
 from darts_preprocessing.index_catalogue import BAND_SYMBOLS, SpectralIndex, index_catalogue
 from darts_preprocessing.optical_kernels import ndvi_rows, over_pixels
-from darts_preprocessing.reflectance import REFLECTANCE_UNIT
 from darts_utils.batching import batched
 from darts_utils.device import array_namespace, computed
 from darts_utils.kernels import over_rows
-from darts_utils.tiles import require_variables, variable
+from darts_utils.tiles import require_reflectance, require_variables, variable
+from darts_utils.variables import REFLECTANCE_UNIT
 
 _BLOCK_PX = 1 << 16
 """Pixels that are computed at a time: they and what comes of them stay in the cache."""
@@ -32,8 +32,11 @@ def calculate_ndvi(tile: xr.Dataset) -> xr.Dataset:
 
     Raises:
         MissingVariableError: A variable is missing.
+        TileContractError: A band says that it holds something else, such as counts of the sensor; or it has other dims or
+            another dtype.
 
     Notes:
+        Bands that do not say their scale are taken for reflectance × 10 000.
         ndvi = (nir − red) / (nir + red), each reflectance clipped to 0 … 1 before.
 
     References:
@@ -47,6 +50,7 @@ def calculate_ndvi(tile: xr.Dataset) -> xr.Dataset:
     """
     names = ("red", "nir", "valid_data_mask")
     require_variables(tile, names, consumer="calculate_ndvi", hint="run harmonize_reflectance and derive_masks first")
+    require_reflectance(tile, ("red", "nir"), consumer="calculate_ndvi")
     red, nir, valid = (computed(tile[name].data) for name in names)
     values = array_namespace(red).empty(red.shape, "float32")
     over_pixels(ndvi_rows, red.shape, red, nir, valid, values)
@@ -71,6 +75,7 @@ def calculate_index(tile: xr.Dataset, name: str) -> xr.Dataset:
 
     Raises:
         MissingVariableError: A variable is missing.
+        TileContractError: As for `calculate_ndvi`.
         ValueError: The catalogue has no such index, or it needs more than the four bands.
 
     Notes:
@@ -91,7 +96,9 @@ def calculate_index(tile: xr.Dataset, name: str) -> xr.Dataset:
         return calculate_ndvi(tile)
     needs = (*index.bands, "valid_data_mask")
     hint = "run harmonize_reflectance and derive_masks first"
-    require_variables(tile, needs, consumer=f"calculate_index({name!r})", hint=hint)
+    consumer = f"calculate_index({name!r})"
+    require_variables(tile, needs, consumer=consumer, hint=hint)
+    require_reflectance(tile, index.bands, consumer=consumer)
     bands = {symbol: computed(tile[BAND_SYMBOLS[symbol]].data) for symbol in index.symbols}
     valid = computed(tile["valid_data_mask"].data)
     values = array_namespace(valid).empty(valid.shape, "float32")

@@ -3,6 +3,7 @@
 A tile has dims ``(y, x)``, one variable per band, mask or feature, and the coordinates that `darts_utils.grids` speaks of.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from darts_utils.errors import MissingVariableError, TileContractError
 from darts_utils.grids import geobox_of, tile_id
-from darts_utils.variables import VARIABLES
+from darts_utils.variables import REFLECTANCE_ATTRS, VARIABLES
 
 DIMS = ("y", "x")
 """Dims of every tile variable, in order."""
@@ -39,6 +40,49 @@ def require_variables(tile: xr.Dataset, names: Iterable[str], *, consumer: str, 
         )
     for name in names:
         _check_variable(tile, name)
+
+
+def require_reflectance(tile: xr.Dataset, bands: Iterable[str], *, consumer: str) -> None:
+    """Raise if a band says that it holds something else than surface reflectance × 10 000, as counts of a sensor do.
+
+    Args:
+        tile: Tile with the bands.
+        bands: Names of optical bands that `consumer` takes for reflectance.
+        consumer: Who needs them, for the message.
+
+    Raises:
+        TileContractError: The attributes ``reflectance_scale`` and ``reflectance_offset`` of a band are not those of
+            preprocessed bands.
+
+    Notes:
+        A band without these attributes is taken for what the contract says. Looks at attributes only.
+
+    Examples:
+        >>> from darts_utils.testing import example_tile
+        >>> tile = example_tile(["red"])
+        >>> require_reflectance(tile, ["red"], consumer="an index")
+        >>> tile.red.attrs["reflectance_offset"] = -0.1
+        >>> require_reflectance(tile, ["red"], consumer="an index")
+        Traceback (most recent call last):
+            ...
+        darts_utils.errors.TileContractError: an index needs reflectance × 10 000 in 'red'; tile 'example-0' says ...
+    """
+    for name in bands:
+        attrs = tile[name].attrs
+        said = {key: attrs[key] for key in REFLECTANCE_ATTRS if key in attrs}
+        if not all(_is_close(value, REFLECTANCE_ATTRS[key]) for key, value in said.items()):
+            raise TileContractError(
+                f"{consumer} needs reflectance × 10 000 in {name!r}; tile {tile_id(tile)!r} says {said} there, which are "
+                "counts of the sensor: run preprocessing first (darts_preprocessing.harmonize_reflectance for the bands alone)"
+            )
+
+
+def _is_close(value: Any, expected: float) -> bool:
+    """Whether an attribute is that number; what is no number is not."""
+    try:
+        return not isinstance(value, bool | str) and math.isclose(value, expected, rel_tol=1e-6, abs_tol=1e-9)
+    except (TypeError, OverflowError):
+        return False
 
 
 def check_tile(tile: xr.Dataset, *, requires: Iterable[str] = ()) -> GeoBox:

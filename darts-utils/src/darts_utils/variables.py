@@ -157,6 +157,14 @@ def _row_of(name: str, entry: importlib.metadata.EntryPoint) -> Variable | None:
 OPTICAL_BANDS = ("blue", "green", "red", "nir")
 """The optical bands every tile has, in storage order."""
 
+REFLECTANCE_UNIT = 10_000
+"""What a preprocessed band holds where the surface reflectance is 1."""
+
+REFLECTANCE_ATTRS: Mapping[str, float] = MappingProxyType(
+    {"reflectance_scale": 1 / REFLECTANCE_UNIT, "reflectance_offset": 0.0}
+)
+"""What the attributes of a preprocessed band say: reflectance = value · scale + offset."""
+
 TCVIS_BANDS = ("tc_brightness", "tc_greenness", "tc_wetness")
 """The tasseled-cap trend composites, in the order of the TCVIS rasters."""
 

@@ -19,12 +19,11 @@ import xarray as xr
 
 from darts_utils.errors import CheckpointError, DartsWarning, TileContractError
 from darts_utils.grids import tile_id
+from darts_utils.tiles import require_reflectance
 from darts_utils.variables import OPTICAL_BANDS, USUAL_SURROUNDINGS_M
 
 _ELEVATION = "relative_elevation"
 _OUTER, _INNER = "relative_elevation_radius_m", "relative_elevation_inner_radius_m"
-_UNITS = {"reflectance_scale": 1e-4, "reflectance_offset": 0.0}
-"""What the bands of a preprocessed tile say: reflectance = value · scale + offset."""
 _TOLERANCE_M = 1e-6
 
 
@@ -99,20 +98,9 @@ def check_agreement(tile: xr.Dataset, *, config: Mapping[str, Any], consumer: st
         Bands that do not say their scale are taken for what the contract says. Looks at attributes only.
     """
     inputs = config["input_combination"]
-    for name in inputs:
-        if name in OPTICAL_BANDS:
-            _check_units(tile, name, consumer=consumer)
+    require_reflectance(tile, [name for name in inputs if name in OPTICAL_BANDS], consumer=consumer)
     if _ELEVATION in inputs:
         _check_surroundings(tile, trained_surroundings(config), consumer=consumer)
-
-
-def _check_units(tile: xr.Dataset, name: str, *, consumer: str) -> None:
-    said = {key: tile[name].attrs[key] for key in _UNITS if key in tile[name].attrs}
-    if any(not math.isclose(_length(value), _UNITS[key], rel_tol=1e-6, abs_tol=1e-9) for key, value in said.items()):
-        raise TileContractError(
-            f"{consumer} needs reflectance × 10 000 in {name!r}; tile {tile_id(tile)!r} says {said} there, which are counts of "
-            "the sensor: run preprocessing first (darts_preprocessing.harmonize_reflectance for the bands alone)"
-        )
 
 
 def _check_surroundings(tile: xr.Dataset, trained: Surroundings | None, *, consumer: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from darts_utils.inference.normalization import Normalization, Scaling, parse_normalization
-from darts_utils.variables import OPTICAL_BANDS, VARIABLES
+from darts_utils.variables import OPTICAL_BANDS, REFLECTANCE_UNIT, VARIABLES
 
 _GENERATIONS = {(0.0, 3000.0): "DN/3000", (-1000.0, 6000.0): "(reflectance + 0.1)/0.6"}
 """Offset and divisor of the bands, in tile units → what the generation of models is called."""
@@ -118,7 +118,7 @@ def scaling_in_words(name: str, scaling: Scaling) -> str:
     if name in OPTICAL_BANDS and scaling.offset == 0:
         return f"DN/{divisor:.6g}, where DN is reflectance × 10 000; {clipped}"
     if name in OPTICAL_BANDS:
-        return f"{_fraction('reflectance', scaling.offset / 10_000, divisor / 10_000)}; {clipped}"
+        return f"{_fraction('reflectance', scaling.offset / REFLECTANCE_UNIT, divisor / REFLECTANCE_UNIT)}; {clipped}"
     row = VARIABLES.get(name)
     unit = f", in {row.units}" if row is not None and row.units not in {"1", ""} else ""
     return f"{_fraction(name, scaling.offset, divisor)}{unit}; {clipped}"

@@ -12,7 +12,7 @@ from darts_utils.synthetic.config import Sensor, SkyConfig
 from darts_utils.synthetic.noise import Field
 from darts_utils.synthetic.sky import Sky
 from darts_utils.tiles import variable
-from darts_utils.variables import OPTICAL_BANDS
+from darts_utils.variables import OPTICAL_BANDS, REFLECTANCE_ATTRS, REFLECTANCE_UNIT
 
 _CLOUD_REFLECTANCE = np.array([0.42, 0.42, 0.43, 0.46])
 _SCL_OF = {"missing": 0, "shadow": 3, "vegetation": 4, "bare": 5, "cloud": 9}
@@ -56,9 +56,8 @@ def observe(
     seen *= 1 - sky.shadow_depth
     seen += sky.cloud_opacity * (_CLOUD_REFLECTANCE[:, None, None] - seen)
     seen *= 1 + config.noise * rng.standard_normal(seen.shape)
-    counts = np.clip(np.rint(seen * 10_000), 1, 12_000).astype("uint16")
+    counts = np.clip(np.rint(seen * REFLECTANCE_UNIT), 1, 12_000).astype("uint16")
     counts[:, sky.missing] = 0
-    scaling = {"reflectance_scale": 1e-4, "reflectance_offset": 0.0}
     source = f"synthetic {sensor}"
     tile = xr.Dataset(
         coords=coords_of(grid),
@@ -70,7 +69,10 @@ def observe(
             "sun_elevation_deg": round(sun_elevation_deg, 1),
         },
     ).assign(
-        {name: variable(name, counts[index], source=source, **scaling) for index, name in enumerate(OPTICAL_BANDS)}
+        {
+            name: variable(name, counts[index], source=source, **REFLECTANCE_ATTRS)
+            for index, name in enumerate(OPTICAL_BANDS)
+        }
     )
     masks = _planet_masks(sky) if sensor == "planetscope" else {"s2_scl": _scene_classification(seen, sky)}
     return tile.assign({name: variable(name, values, source=source) for name, values in masks.items()})

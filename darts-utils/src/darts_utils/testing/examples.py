@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from darts_utils.grids import coords_of
 from darts_utils.tiles import variable
-from darts_utils.variables import VARIABLES, Variable
+from darts_utils.variables import REFLECTANCE_ATTRS, REFLECTANCE_UNIT, VARIABLES, Variable
 
 _UNBOUNDED = 50.0
 """Half the range of values of variables that have no bounds."""
@@ -55,14 +55,13 @@ def example_tile(
             "sun_elevation_deg": 34.0,
         },
     )
-    scaling = {"reflectance_scale": 1e-4, "reflectance_offset": 0.0}
     return tile.assign(
         {
             name: variable(
                 name,
                 _values(VARIABLES[name], shape, rng),
                 source="example",
-                **(scaling if VARIABLES[name].dtype == "uint16" else {}),
+                **(REFLECTANCE_ATTRS if VARIABLES[name].dtype == "uint16" else {}),
             )
             for name in variables
         }
@@ -75,7 +74,7 @@ def _values(row: Variable, shape: tuple[int, int], rng: np.random.Generator) -> 
     if row.dtype == "bool":
         return rng.random(shape) < 0.9
     if row.dtype == "uint16":  # reflectance: stay below 1
-        return rng.integers(1, 10_000, shape, dtype="uint16")
+        return rng.integers(1, REFLECTANCE_UNIT, shape, dtype="uint16")
     if np.issubdtype(row.dtype, np.integer):
         return rng.integers(int(low), int(high), shape, endpoint=True, dtype=row.dtype)
     return rng.uniform(low, high, shape).astype(row.dtype)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from darts_utils.errors import CheckpointError
 from darts_utils.inference.normalization import Scaling
-from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS, VARIABLES
+from darts_utils.variables import OPTICAL_BANDS, REFLECTANCE_UNIT, TCVIS_BANDS, VARIABLES
 
 _LEAST, _MOST = 0.1 - 1e-9, 10 + 1e-9
 """How much of the network's input the usual range of a variable may fill."""
@@ -29,7 +29,7 @@ class Storage:
 
 
 _TILE_UNITS = Storage(1.0)
-_REFLECTANCE = Storage(1e-4)
+_REFLECTANCE = Storage(1 / REFLECTANCE_UNIT)
 _SHIFTED_INDEX = Storage(1e4, 1.0)
 
 ELEVATIONS: Mapping[str, Storage] = MappingProxyType({"tpi50": Storage(300.0, 50.0), "tpi300": Storage(300.0, 30.0)})
@@ -57,7 +57,7 @@ HOW_TO_STATE_IT = (
     "(reflectance + 0.1) / 0.6; tpi50 is a relative elevation of (m + 50) / 100, tpi300 one within 300 m of (m + 30) / 100"
 )
 
-_SPANS = {**dict.fromkeys(OPTICAL_BANDS, 10_000.0), "relative_elevation": 100.0}
+_SPANS = {**dict.fromkeys(OPTICAL_BANDS, float(REFLECTANCE_UNIT)), "relative_elevation": 100.0}
 """Usual range of variables, in tile units, where it is not the registry's."""
 
 
