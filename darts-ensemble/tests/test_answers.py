@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from darts_ensemble import Ensemble
+from darts_ensemble import Ensemble, run_stages
 from darts_ensemble.answers import checked_probabilities
 from darts_utils.errors import ModelAnswerError
 from darts_utils.testing import example_tile
@@ -72,9 +72,23 @@ def test_probabilities_that_lie_elsewhere_are_refused():
         checked_probabilities(answer.assign_coords(x=answer.x + 3), everywhere, model="model 'm'")
 
 
-def test_a_rounding_error_is_no_fault():
-    tile, answer = tile_and_answer(set_at(True, np.nextafter(np.float32(1), np.float32(2))))
-    checked_probabilities(answer, tile, model="model 'm'")
+ROUNDED = [(np.nextafter(np.float32(1), np.float32(2)), 1), (np.float32(1 + 9e-7), 1), (np.float32(-9e-7), 0)]
+"""A probability of a model that rounds otherwise, and what it is."""
+
+
+@pytest.mark.parametrize(("said", "meant"), ROUNDED)
+def test_a_rounding_error_is_no_fault_and_goes_no_further(backend, said, meant):
+    tile, answer = tile_and_answer(set_at(True, said))
+    _, expected = tile_and_answer(set_at(True, meant))
+    values = backend.values(checked_probabilities(backend.tile(answer), backend.tile(tile), model="model 'm'"))
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, expected.probabilities.values)
+    assert (answer.probabilities == said).any()  # what the model keeps is its own
+
+
+def test_what_is_within_the_range_is_not_copied():
+    tile, answer = tile_and_answer(set_at(True, 1))
+    assert checked_probabilities(answer, tile, model="model 'm'") is answer.probabilities.data
 
 
 class Odd:
@@ -88,6 +102,17 @@ class Odd:
 
     def inference_batched(self, tiles, /, *, options):
         return self.answers(tiles) if tiles else []
+
+
+@pytest.mark.parametrize(("said", "meant"), ROUNDED)
+def test_no_result_is_outside_by_rounding(said, meant):
+    tile, answer = tile_and_answer(set_at(True, said))
+    _, expected = tile_and_answer(set_at(True, meant))
+    model = Odd(lambda _: [answer])
+    result = Ensemble({"a": model}).inference(tile, keep_members=True)
+    for name in ("probabilities", "probabilities-a"):
+        np.testing.assert_array_equal(result[name].values, expected.probabilities.values)
+    np.testing.assert_array_equal(run_stages(tile, stages=[model]).probabilities.values, expected.probabilities.values)
 
 
 def test_an_ensemble_names_the_member_that_is_at_fault():

@@ -97,3 +97,12 @@ def test_values_that_are_no_probabilities(wrong: float) -> None:
     tile.probabilities[3, 4], tile.probabilities[0, 0] = wrong, np.nan
     with pytest.raises(TileContractError, match=r"'probabilities' of tile 'example-0' must hold probabilities between"):
         binarize(tile)
+
+
+def test_a_value_that_is_hardly_outside_is_told_to_the_last_digit() -> None:
+    tile = example_tile(["probabilities"])
+    tile.probabilities[3, 4] = np.nextafter(np.float32(1), np.float32(2))
+    with pytest.raises(
+        TileContractError, match=r"but got values from .* to 1\.00000012: .*clip what rounding has left"
+    ):
+        binarize(tile)

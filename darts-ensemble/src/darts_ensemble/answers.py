@@ -13,7 +13,7 @@ from darts_utils.kernels import kernel, over_rows
 from darts_utils.tiles import DIMS
 
 _ROUNDING = 1e-6
-"""How far beyond 0 and 1 a probability may be by rounding alone."""
+"""How far beyond 0 and 1 a probability may be by rounding alone; it is then 0 or 1."""
 _FAULTS = ("NaN where the tile is valid", "numbers where the tile is not valid", "numbers outside 0 … 1")
 
 
@@ -26,7 +26,8 @@ def checked_probabilities(answer: xr.Dataset, tile: xr.Dataset, *, model: str) -
         model: The model, for the message: ``"model 'full'"``.
 
     Returns:
-        ``(y, x)`` float32, NumPy or CuPy: 0 … 1 where the tile is valid, NaN elsewhere.
+        ``(y, x)`` float32, NumPy or CuPy: 0 … 1 where the tile is valid, NaN elsewhere. The model's own array, or a copy in
+        which what was outside by rounding alone is 0 or 1.
 
     Raises:
         ModelAnswerError: The answer has no such array: not float32, on another grid, NaN at a valid pixel, a number at one
@@ -41,11 +42,11 @@ def checked_probabilities(answer: xr.Dataset, tile: xr.Dataset, *, model: str) -
     if moved:
         raise _error(tile, model, "probabilities at the tile's own coordinates", f"others in {' and '.join(moved)}")
     values = computed(array.data)
-    faults = _faults_on_gpu(values, valid) if is_cupy(values) else _faults_of(values, valid)
+    *faults, outside = _faults_on_gpu(values, valid) if is_cupy(values) else _faults_of(values, valid)
     if any(faults):
         got = ", ".join(f"{count} px with {fault}" for fault, count in zip(_FAULTS, faults, strict=True) if count)
         raise _error(tile, model, "probabilities of 0 … 1 where valid_data_mask is True, and NaN elsewhere", got)
-    return values
+    return array_namespace(values).clip(values, 0, 1) if outside else values
 
 
 def checked_answers(answers: Sequence[xr.Dataset], tiles: Sequence[xr.Dataset], *, model: str) -> list[xr.Dataset]:
@@ -86,18 +87,21 @@ def _faults_on_gpu(values: Any, valid: Any) -> tuple[int, ...]:
     xp = array_namespace(values)
     known = ~xp.isnan(values)
     beyond = (values < -_ROUNDING) | (values > 1 + _ROUNDING)
-    return tuple(int(fault.sum()) for fault in (valid & ~known, known & ~valid, beyond & valid))
+    outside = (values < 0) | (values > 1)
+    return tuple(int(fault.sum()) for fault in (valid & ~known, known & ~valid, beyond & valid, outside & valid))
 
 
 @kernel
-def _count_faults(first: int, last: int, values: Any, valid: Any, rounding: float) -> tuple[int, int, int]:
-    unknown = unasked = beyond = 0
+def _count_faults(first: int, last: int, values: Any, valid: Any, rounding: float) -> tuple[int, int, int, int]:
+    unknown = unasked = beyond = outside = 0
     for row in range(first, last):
         for column in range(values.shape[1]):
             value = values[row, column]
             if valid[row, column]:
                 unknown += np.isnan(value)
-                beyond += value < -rounding or value > 1 + rounding
+                if value < 0 or value > 1:
+                    outside += 1
+                    beyond += value < -rounding or value > 1 + rounding
             else:
                 unasked += not np.isnan(value)
-    return unknown, unasked, beyond
+    return unknown, unasked, beyond, outside

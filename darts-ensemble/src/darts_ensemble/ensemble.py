@@ -191,7 +191,7 @@ class Ensemble:
                 values = checked_probabilities(answer, tiles[index], model=self._called(member))
                 averages[index].add(values, weight=memberships[index].relative_weights[member])
                 if keep_members:
-                    added[index][f"{_MEMBER_PREFIX}{member}"] = answer["probabilities"].variable
+                    added[index][f"{_MEMBER_PREFIX}{member}"] = answer["probabilities"].variable.copy(data=values)
         return [
             tile.drop_vars(_said_before(tile)).assign(more | _combined(average, membership, keep_std=keep_std))
             for tile, more, average, membership in zip(tiles, added, averages, memberships, strict=True)

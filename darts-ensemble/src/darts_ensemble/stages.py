@@ -147,11 +147,12 @@ def _run(tiles: list[xr.Dataset], stages: list[TileStage | Gate], options: Infer
 
 def _answers(stage: TileStage, tiles: list[xr.Dataset], options: InferenceConfig) -> list[xr.Dataset]:
     answers = checked_answers(stage.inference_batched(tiles, options=options), tiles, model=f"stage {stage.name!r}")
-    for answer, tile in zip(answers, tiles, strict=True):
+    for index, (answer, tile) in enumerate(zip(answers, tiles, strict=True)):
         require_model_inputs(answer, ["valid_data_mask"], consumer=f"what follows stage {stage.name!r}")
         nearest_pixels(geobox_of(answer), geobox_of(tile))  # raises where the CRS differ
         if "probabilities" in answer:
-            checked_probabilities(answer, answer, model=f"stage {stage.name!r}")
+            values = checked_probabilities(answer, answer, model=f"stage {stage.name!r}")
+            answers[index] = answer.assign(probabilities=answer["probabilities"].copy(data=values))
     return answers
 
 

@@ -105,7 +105,7 @@ def probabilities_of(tile: xr.Dataset, name: str) -> Any:
         low, high = float(xp.nanmin(probabilities)), float(xp.nanmax(probabilities))
         raise TileContractError(
             f"variable {name!r} of tile {tile_id(tile)!r} must hold probabilities between 0 and 1, but got values from "
-            f"{low:.6g} to {high:.6g}: divide percentages by 100, apply the sigmoid to logits"
+            f"{low:.9g} to {high:.9g}: divide percentages by 100, apply the sigmoid to logits, clip what rounding has left outside"
         )
     return probabilities
 
