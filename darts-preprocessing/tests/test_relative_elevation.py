@@ -154,7 +154,7 @@ def test_the_last_digit_of_the_pixel_size_does_not_change_the_radius(resolution)
     assert radius_px(100.1, resolution_m=float(resolution)) == 11
 
 
-@pytest.mark.parametrize(("outer", "inner"), [(30.0, 30.0), (30.0, 60.0), (30.0, 29.0)])
+@pytest.mark.parametrize(("outer", "inner"), [(30.0, 30.0), (30.0, 60.0), (30.0, 29.0), (0.0, 0.0)])
 def test_radii_that_leave_nothing_are_refused(outer, inner):
     with pytest.raises(ValueError, match="inner radius below the outer one, but got"):
         calculate_relative_elevation(TILE, outer_radius_m=outer, inner_radius_m=inner)

@@ -30,11 +30,12 @@ def check_radii(*, outer_radius_m: float, inner_radius_m: float) -> None:
     """Raise if the radii of a neighbourhood make no sense.
 
     Raises:
-        ValueError: A radius is negative or not finite, or the inner one is not smaller than the outer one.
+        ValueError: A radius is negative or not finite, or the inner one is not smaller than the outer one; so an outer radius
+            of 0, around which there is nothing to compare with, is refused.
     """
     check_radius(outer_radius_m)
     check_radius(inner_radius_m)
-    if inner_radius_m >= outer_radius_m and inner_radius_m > 0:
+    if inner_radius_m >= outer_radius_m:
         raise ValueError(
             f"expected an inner radius below the outer one, but got {inner_radius_m:g} m and {outer_radius_m:g} m"
         )
@@ -60,7 +61,7 @@ def calculate_relative_elevation(
 
     Args:
         tile: Tile with ``dem``  (y, x) float32 in metres.
-        outer_radius_m: Radius of the surroundings; rounded up to whole pixels.
+        outer_radius_m: Radius of the surroundings, above 0; rounded up to whole pixels.
         inner_radius_m: 0 for a disc that includes the centre, above 0 for an annulus.
 
     Returns:

@@ -11,6 +11,7 @@ from darts_nextgen.pipeline.sections import check_section
 from darts_preprocessing import PreprocessingConfig
 from darts_preprocessing.loading.geotiff import checked_bands
 from darts_preprocessing.loading.releases import RULES, ReleaseRule
+from darts_preprocessing.relative_elevation import check_radii
 from darts_utils.dates import parse_date
 from darts_utils.errors import ConfigError
 
@@ -68,11 +69,12 @@ class SceneOptions:
         _check_metadata(self)
         check_section(self, "preprocessing")
         radii = self.preprocessing
-        if not 0 <= radii.tpi_inner_radius_m < radii.tpi_outer_radius_m < math.inf:
+        try:
+            check_radii(outer_radius_m=radii.tpi_outer_radius_m, inner_radius_m=radii.tpi_inner_radius_m)
+        except ValueError as error:
             raise ConfigError(
-                "expected 0 <= preprocessing.tpi_inner_radius_m < preprocessing.tpi_outer_radius_m, both finite, but got "
-                f"{radii.tpi_inner_radius_m} and {radii.tpi_outer_radius_m}"
-            )
+                f"preprocessing.tpi_outer_radius_m and preprocessing.tpi_inner_radius_m: {error}"
+            ) from error
 
 
 def convert_fields(config: object, **converters: Callable[[Any], Any]) -> None:
