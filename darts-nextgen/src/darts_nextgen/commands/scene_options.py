@@ -43,7 +43,10 @@ ReflectanceOffset = Annotated[
 ]
 Sentinel2OffsetDn = Annotated[
     int | None,
-    typer.Option(help="Count of reflectance 0 in Sentinel-2 folders: 1000 from baseline 04.00 on, else 0."),
+    typer.Option(
+        help="Count of reflectance 0 in historic Sentinel-2 folders, which do not say it (.SAFE does): 1000 from baseline 04.00 "
+        "on, else 0."
+    ),
 ]
 Sensor = Annotated[str | None, typer.Option(help="Sensor of scenes that do not say it.")]
 Date = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Date of scenes that do not say it.")]

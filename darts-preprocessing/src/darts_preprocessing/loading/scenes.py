@@ -30,7 +30,7 @@ def load_scene(
         path: A PlanetScope scene or orthotile folder, a Sentinel-2 product (``.SAFE``) or a folder of it in the historic layout,
             or an optical raster (GeoTIFF, VRT).
         bands: Number of each band, for a GeoTIFF; see `parse_bands`.
-        sentinel2_offset_dn: Count of reflectance 0, for a Sentinel-2 folder that does not say it; see
+        sentinel2_offset_dn: Count of reflectance 0, for a historic Sentinel-2 folder, which does not say it; see
             `load_sentinel2_scene`.
         reflectance_scale: For a GeoTIFF: reflectance = count · scale + offset; None: as the file declares, see
             `load_geotiff`.
