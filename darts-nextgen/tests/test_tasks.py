@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from darts_nextgen import RunConfig
-from darts_nextgen.pipeline.scene_lists import listed_scenes, streamed_scenes
+from darts_nextgen.pipeline.streams import streamed_scenes
 from darts_nextgen.pipeline.tasks import scene_tasks, streamed_tasks
+from darts_preprocessing.loading.finding import listed_scenes
 from darts_utils.errors import ConfigError
 from darts_utils.files import TEMPORARY_PREFIX
 

@@ -105,3 +105,23 @@ def test_scenes_that_are_none_stop_before_the_first_one(darts, planet, tmp_path,
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\xff")
     assert darts("preprocess", tmp_path / "bytes.txt", *out) == 2
     assert "but it is no text" in capsys.readouterr().err
+
+
+def test_tables_and_folders_of_scenes_name_scenes(darts, planet, planet_scene, tmp_path, capsys):
+    other = write_scene(planet_scene, tmp_path / "more").scene
+    (tmp_path / "list.csv").write_text(f"scene,tile_id\n{planet.scene},first\n{other},\n")
+    out = tmp_path / "tiles"
+    assert darts("preprocess", tmp_path / "list.csv", "--out", out, "--features", "ndvi") == 0
+    assert {path.stem for path in out.iterdir()} == {"first", other.name}
+    assert read_tile(out / "first.nc").attrs["tile_id"] == "first"
+    (tmp_path / "many").mkdir()
+    other.rename(tmp_path / "many" / "a")
+    assert darts("preprocess", tmp_path / "many", "--out", out, "--features", "ndvi") == 0
+    assert "preprocess: 1 of 1 done" in capsys.readouterr().out
+    assert (out / "a.nc").exists()
+
+
+def test_an_id_in_a_table_never_leaves_the_folder_of_results(darts, planet, tmp_path, capsys):
+    (tmp_path / "list.csv").write_text(f"scene,tile_id\n{planet.scene},../up\n")
+    assert darts("preprocess", tmp_path / "list.csv", "--out", tmp_path / "tiles") == 2
+    assert "the name of a scene must be usable as the name of a folder" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from darts_preprocessing import load_and_preprocess, load_and_preprocess_batched, load_auxiliary, preprocess
+from darts_preprocessing import FEATURES, load_and_preprocess, load_and_preprocess_batched, load_auxiliary, preprocess
 from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis
 from darts_utils.errors import MissingVariableError
 from darts_utils.grids import coords_of, geobox_of
@@ -53,6 +53,18 @@ def test_only_the_rasters_that_features_need_are_read(planet, planet_scene):
     assert {"relative_elevation", "slope", "tc_wetness"}.isdisjoint(tile.data_vars)
     with pytest.raises(MissingVariableError, match="dem"):
         load_and_preprocess(planet.scene, features=["slope"])
+
+
+def test_without_names_the_elevation_reaches_as_far_as_the_usual_features_look(tmp_path, write, hills, grid_at):
+    grid = grid_at(-135.67, 68.05, crs="EPSG:32608", step=10.0, shape=(20, 20))
+    dem_grid = grid_at(-135.67, 68.05, crs="EPSG:3413", step=10.0, shape=(200, 200))
+    path = write(tmp_path / "dem.tif", dem_grid, hills(dem_grid), nodata=-9999)
+    usual, named, all_of_them = (
+        load_auxiliary(grid, dem=path, features=features, tpi_outer_radius_m=20.0).dem
+        for features in (None, ["relative_elevation", "slope"], FEATURES)
+    )
+    assert usual.identical(named)
+    assert usual.dem.size < all_of_them.dem.size  # the dissection looks 100 m around
 
 
 @pytest.mark.parametrize("radius", [float("nan"), float("inf"), -5.0, -1000.0])

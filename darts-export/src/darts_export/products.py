@@ -12,12 +12,12 @@ import pystac
 
 from darts_export.contents import Contents
 from darts_export.metadata import item_json, item_of
-from darts_export.naming import safe_name
 from darts_export.pictures import MASKS, RGB
 from darts_export.raster_products import binarized, probabilities, raster
 from darts_export.rows import Product, ProductFile
 from darts_export.thumbnails import draw_thumbnail, write_jpeg
 from darts_export.vector_products import extent, segments
+from darts_utils.names import safe_name
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS, VARIABLES
 
 __all__ = ["PRODUCTS", "STAC", "Product", "ProductFile", "member_of", "product"]

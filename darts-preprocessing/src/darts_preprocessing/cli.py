@@ -12,7 +12,7 @@ def preprocess(
         list[str],
         typer.Argument(
             metavar="SCENE...",
-            help="Scene folders and GeoTIFFs, quoted patterns of them, .txt files with a path per line.",
+            help="Scene folders and GeoTIFFs, folders and quoted patterns of them, lists (.txt, .csv, .parquet).",
         ),
     ],
     *,
@@ -33,7 +33,7 @@ def preprocess(
         str | None, typer.Option(help="How the image's date chooses the release of a folder: past_only or upstream.")
     ] = None,
     features: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Features to make; all that can be made if not given.")
+        str | None, typer.Option(metavar="NAME,...", help="Features to make; the usual ones if not given.")
     ] = None,
     bands: Annotated[
         str | None, typer.Option(metavar="BAND=NUMBER,...", help="Bands of GeoTIFFs: blue=1,green=2,red=3,nir=7.")
@@ -47,7 +47,8 @@ def preprocess(
     sentinel2_offset_dn: Annotated[
         int | None,
         typer.Option(
-            help="Count of reflectance 0 in Sentinel-2 folders that do not say it: 1000 from baseline 04.00 on."
+            help="Count of reflectance 0 in historic Sentinel-2 folders, which do not say it (.SAFE does): 1000 from baseline "
+            "04.00 on, else 0."
         ),
     ] = None,
     sensor: Annotated[str | None, typer.Option(help="Sensor of scenes that do not say it.")] = None,

@@ -11,7 +11,7 @@ from darts_preprocessing.config import PreprocessingConfig
 from darts_preprocessing.elevation_features import reach_px
 from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis
 from darts_preprocessing.loading.releases import ReleaseRule
-from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES, preprocess
+from darts_preprocessing.preprocessing import DEM_FEATURES, USUAL_FEATURES, preprocess
 from darts_preprocessing.relative_elevation import check_radii
 from darts_utils.batching import batched
 from darts_utils.dates import UNKNOWN_DATE
@@ -54,7 +54,7 @@ def load_and_preprocess(
         dem: ArcticDEM raster or folder of tiles, or a dataset as `load_arcticdem` returns it.
         tcvis: TCVIS raster or folder of tiles, or a dataset as `load_tcvis` returns it.
         bands: Number of each band, for a GeoTIFF.
-        sentinel2_offset_dn: Count of reflectance 0, for a Sentinel-2 folder.
+        sentinel2_offset_dn: Count of reflectance 0, for a historic Sentinel-2 folder, which does not say it.
         reflectance_scale: For a GeoTIFF: reflectance = count · scale + offset; None: as the file declares.
         reflectance_offset: For a GeoTIFF.
         sensor: Sensor of a scene that does not say it, as a GeoTIFF.
@@ -133,7 +133,8 @@ def load_auxiliary(
         tcvis_release: Release of a TCVIS raster, which does not say it; in a folder of several releases, the one to take.
         tcvis_rule: How `date` chooses among several releases.
         date: Date of the tile, ``YYYY-MM-DD``.
-        features: Features that will be made; what none of them needs is not read. None: all that can be made.
+        features: Features that will be made; what none of them needs is not read. None: those that
+            `darts_preprocessing.preprocess` makes where nobody names any.
         tpi_outer_radius_m: Radius of the surroundings in ``relative_elevation``.
 
     Returns:
@@ -146,7 +147,7 @@ def load_auxiliary(
         ValueError: The radius makes no sense.
     """
     check_radii(outer_radius_m=tpi_outer_radius_m, inner_radius_m=0.0)
-    wanted = set(FEATURES if features is None else features)
+    wanted = set(USUAL_FEATURES if features is None else features)
     elevation = trends = None
     if dem is not None and wanted & set(DEM_FEATURES):
         elevation = dem if isinstance(dem, xr.Dataset) else _elevation_around(dem, grid, wanted, tpi_outer_radius_m)

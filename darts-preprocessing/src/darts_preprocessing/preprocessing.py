@@ -30,6 +30,8 @@ _ON_REQUEST = (
 )
 FEATURES = ("ndvi", "relative_elevation", "slope", *_ON_REQUEST, *TCVIS_BANDS)
 """Every feature that `preprocess` can make, beside the spectral indices of `index_names`."""
+USUAL_FEATURES = tuple(name for name in FEATURES if name not in _ON_REQUEST)
+"""Those that it makes where nobody names any, as far as elevation and trends are there."""
 OPTICAL_FEATURES = tuple(name for name in FEATURES if VARIABLES[name].origin == "optical")
 """Features of the optical bands alone, without further spectral indices."""
 DEM_FEATURES = tuple(name for name in FEATURES if VARIABLES[name].origin == "dem")
@@ -149,7 +151,7 @@ def _wanted(
                 )
             continue
         if features is None:
-            asked = [name for name in names if name not in _ON_REQUEST]
+            asked = [name for name in names if name in USUAL_FEATURES]
         if asked:
             require_variables(
                 given, needs, consumer=f"preprocess({option}=)", hint="load it with darts_preprocessing.loading"

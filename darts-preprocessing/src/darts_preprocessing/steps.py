@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from darts_preprocessing.config import PreprocessingConfig
-from darts_preprocessing.loading.finding import LIST_SUFFIX, plain_path, scenes_of, tile_id_of
+from darts_preprocessing.loading.finding import listed_scenes, named_scenes
 from darts_preprocessing.loading.geotiff import parse_bands
 from darts_preprocessing.loading.releases import RULES
 from darts_preprocessing.preprocessing import DEM_FEATURES, FEATURES
@@ -22,7 +22,8 @@ def scene_paths(entries: Sequence[str], *, out: Path, bands: Mapping[str, int] |
     """Find the scenes that a user names.
 
     Args:
-        entries: Paths of scenes, glob patterns, and names of ``.txt`` lists.
+        entries: Paths of scenes, folders of them, glob patterns, lists; see
+            `darts_preprocessing.loading.finding.listed_scenes`.
         out: Folder of the results, which is no scene.
         bands: Band mapping, without which files are no scenes.
 
@@ -30,23 +31,16 @@ def scene_paths(entries: Sequence[str], *, out: Path, bands: Mapping[str, int] |
         Tile id → path, in the order given.
 
     Raises:
-        ConfigError: An entry names nothing, two scenes have the same tile id, or a file comes without `bands`.
+        ConfigError: An entry names nothing, two scenes have the same tile id, a name cannot be one, or a file comes without
+            `bands`.
     """
-    found: dict[str, Path] = {}
-    for entry in entries:
-        is_scene = exists(Path(entry)) and not entry.endswith(LIST_SUFFIX)
-        for path in map(plain_path, [Path(entry)] if is_scene else scenes_of(entry, out=out)):
-            tile_id = tile_id_of(path)
-            if found.setdefault(tile_id, path) != path:
-                raise ConfigError(
-                    f"expected a tile id of its own for each scene, but '{found[tile_id]}' and '{path}' are both {tile_id!r}: "
-                    "rename one, or preprocess them apart"
-                )
-            if bands is None and is_file(path):
-                raise ConfigError(
-                    f"'{path}' is a file, whose bands must be named: add --bands, for example blue=1,green=2,red=3,nir=4"
-                )
-    return found
+    scenes = named_scenes(scene for entry in entries for scene in listed_scenes(entry, out=out))
+    for path in scenes.values():
+        if bands is None and is_file(path):
+            raise ConfigError(
+                f"'{path}' is a file, whose bands must be named: add --bands, for example blue=1,green=2,red=3,nir=4"
+            )
+    return scenes
 
 
 def checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +79,9 @@ def checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
 def _features(text: str, options: Mapping[str, Any]) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise ConfigError(f"expected names in --features, but got {text!r}: name some, or leave the option out for all")
+        raise ConfigError(
+            f"expected names in --features, but got {text!r}: name some, or leave the option out for the usual ones"
+        )
     for name in names:
         if name not in FEATURES and not is_index(name):
             near = difflib.get_close_matches(name, FEATURES, n=1)

@@ -4,7 +4,7 @@
 `config`        `RunConfig`: every option of a run; its sections are the packages' own dataclasses
 `sections`      the options of the single steps; `scene_options` are those of the scenes, shared with trainings
 `runfiles`      TOML files to configurations and back
-`scene_lists`   patterns, folders, tables and streams of scenes
+`streams`       scenes that arrive while the run goes on
 `tasks`         which scenes, and under which tile id
 `queueing`      scenes in the order in which they are taken up
 `requirements`  whether the run can make what its models and products need

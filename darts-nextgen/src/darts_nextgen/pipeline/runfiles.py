@@ -11,7 +11,8 @@ from typing import Any
 import tomli_w
 
 from darts_nextgen.pipeline.config import RunConfig, config_table, parse_config
-from darts_nextgen.pipeline.scene_lists import LIST_SUFFIXES, STANDARD_INPUT
+from darts_nextgen.pipeline.streams import STANDARD_INPUT
+from darts_preprocessing.loading.finding import LIST_SUFFIXES
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import atomic_path
 

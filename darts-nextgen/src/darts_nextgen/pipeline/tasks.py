@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from darts_export.naming import safe_name
 from darts_nextgen.pipeline.layout import ERRORS_FOLDER, RESULTS_FILE
-from darts_nextgen.pipeline.scene_lists import is_stream, listed_scenes, streamed_scenes
 from darts_nextgen.pipeline.scene_options import SceneOptions
-from darts_preprocessing.loading.finding import plain_path, tile_id_of
-from darts_utils.errors import ConfigError, TileContractError
+from darts_nextgen.pipeline.streams import is_stream, streamed_scenes
+from darts_preprocessing.loading.finding import listed_scenes, named_scenes, plain_path, tile_id_for
+from darts_utils.errors import ConfigError
 from darts_utils.files import exists
 from darts_utils.logging import get_logger
 
@@ -31,7 +31,7 @@ def scene_tasks(config: SceneOptions) -> list[SceneTask]:
 
     Args:
         config: Its ``scene`` are taken as they are; its ``scenes`` are glob patterns, folders of scenes, and lists, see
-            `darts_nextgen.pipeline.scene_lists.listed_scenes`. Streams among them are left to `streamed_tasks`.
+            `darts_preprocessing.loading.finding.listed_scenes`. Streams among them are left to `streamed_tasks`.
 
     Returns:
         One task per scene, each path once: first ``scene`` in their order, then ``scenes``, a pattern's matches by name. A
@@ -49,13 +49,9 @@ def scene_tasks(config: SceneOptions) -> list[SceneTask]:
         if not exists(path):
             raise ConfigError(f"expected a scene at '{path}', but there is nothing that can be read: check the path")
     entries = [entry for entry in config.scenes if not is_stream(entry)]
-    found: dict[Path, str | None] = {plain_path(path): None for path in config.scene}
-    for entry in entries:
-        for path, name in listed_scenes(entry, out=config.out):
-            found.setdefault(plain_path(path), name)
-    tasks = [task_of(path, tile_id=name) for path, name in found.items()]
-    _check_unique(tasks)
-    return tasks
+    one_by_one = ((path, None) for path in config.scene)
+    listed = (scene for entry in entries for scene in listed_scenes(entry, out=config.out))
+    return [task_of(path, tile_id=name) for name, path in named_scenes(chain(one_by_one, listed)).items()]
 
 
 def streamed_tasks(config: SceneOptions) -> Iterator[SceneTask] | None:
@@ -87,23 +83,9 @@ def task_of(path: Path, *, tile_id: str | None = None) -> SceneTask:
     Raises:
         ConfigError: The name cannot be a tile id.
     """
-    try:
-        name = safe_name(tile_id_of(path) if tile_id is None else tile_id, what="the name of a scene")
-    except TileContractError as error:
-        raise ConfigError(f"'{path!s}': {error}".encode(errors="backslashreplace").decode()) from error
+    name = tile_id_for(path, tile_id)
     if name in (RESULTS_FILE, ERRORS_FOLDER):
         raise ConfigError(
             f"'{path!s}': expected a scene of another name than {name!r}, which belongs to the run: rename it"
         )
     return SceneTask(path, name)
-
-
-def _check_unique(tasks: Iterable[SceneTask]) -> None:
-    seen: dict[str, Path] = {}
-    for task in tasks:
-        if task.tile_id in seen:
-            raise ConfigError(
-                f"expected a tile id of its own for each scene, but '{seen[task.tile_id]}' and '{task.path}' are both "
-                f"{task.tile_id!r}, and the second would overwrite the first: rename one, or map them apart"
-            )
-        seen[task.tile_id] = task.path
