@@ -75,6 +75,39 @@ def test_a_trial_of_a_process_that_is_gone_is_made_again(data, tmp_path):
     assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
 
 
+def test_searches_that_differ_never_share_a_study(data, tmp_path):
+    storage = f"sqlite:///{tmp_path / 'studies.db'}"
+    config = dataclasses.replace(CONFIG, epochs=1)
+    space = parse_search_space(SPACE, config=config)
+    options = dict(trials=1, storage=storage)
+    tune(data, tmp_path / "one" / "search", config=config, space=space, **options)
+    other = dataclasses.replace(config, weight_decay=0.5)
+    message = (
+        r"expected the study 'search' in the storage to be of this search, but another config was asked for there: name"
+    )
+    with pytest.raises(ConfigError, match=message):
+        tune(data, tmp_path / "two" / "search", config=other, space=space, **options)
+    assert not (tmp_path / "two" / "search" / "trial-0").exists()
+    joined = tune(data, tmp_path / "three" / "search", config=config, space=space, trials=2, storage=storage)
+    assert joined.trials == 2
+    assert not (tmp_path / "three" / "search" / "trial-0").exists()  # it is in the other folder
+    assert tune(data, tmp_path / "two" / "mine", config=other, space=space, **options).trials == 1
+
+
+def test_a_study_that_does_not_say_what_it_is_is_not_joined(data, tmp_path):
+    storage = f"sqlite:///{tmp_path / 'studies.db'}"
+    optuna.create_study(study_name="search", storage=storage)
+    with pytest.raises(ConfigError, match="study 'search' in the storage to say what it searches for, but it does not"):
+        tune(
+            data,
+            tmp_path / "search",
+            config=CONFIG,
+            space=parse_search_space(SPACE, config=CONFIG),
+            trials=1,
+            storage=storage,
+        )
+
+
 def test_a_search_that_finds_nothing_says_so(data, tmp_path):
     space = {"learning_rate": Range(1e29, 1e30)}
     with pytest.raises(TrainingError, match="expected a trial that came to its end, but of 1 none did"):

@@ -31,7 +31,7 @@ def open_study_folder(folder: Path, record: Mapping[str, Any]) -> None:
         return
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
+        differing = differing_keys(found, wanted)
     except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"expected '{path}' to say what the folder is for, but it is damaged: start anew") from error
     if differing:
@@ -39,6 +39,23 @@ def open_study_folder(folder: Path, record: Mapping[str, Any]) -> None:
             f"expected to go on in '{folder}' with what was begun there, but another {', '.join(differing)} was asked for: choose "
             "another folder, or ask for the same"
         )
+
+
+def differing_keys(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Compare two records of work.
+
+    Args:
+        found: Plain data.
+        wanted: The same.
+
+    Returns:
+        Keys whose values differ, sorted.
+
+    Examples:
+        >>> differing_keys({"kind": "tuning", "space": {"low": 1}}, {"kind": "tuning", "space": {"low": 2}})
+        ['space']
+    """
+    return sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
 
 
 @contextmanager

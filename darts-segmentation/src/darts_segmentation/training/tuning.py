@@ -15,7 +15,6 @@ import lightning.pytorch as pl
 import optuna
 import tomli_w
 from optuna.samplers import TPESampler
-from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from darts_segmentation.training.config import TrainingConfig
@@ -24,6 +23,7 @@ from darts_segmentation.training.fitting import fit
 from darts_segmentation.training.run_folder import CHECKPOINTS
 from darts_segmentation.training.scores import write_csv
 from darts_segmentation.training.search_space import Range, SearchSpace, changed_config, space_table
+from darts_segmentation.training.shared_study import open_study
 from darts_segmentation.training.studies import one_at_a_time, open_study_folder
 from darts_segmentation.training.training import plan_run
 from darts_train_utils.patch_store import PatchStore
@@ -36,9 +36,7 @@ from darts_utils.logging import get_logger
 
 _log = get_logger("training")
 
-_STUDY = "darts"
 _OWNER, _FAILURE = "owner", "failure"
-_BUSY_SECONDS = 60
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
@@ -79,12 +77,14 @@ def tune(
         start: Model that every trial begins with.
         legacy_normalization: How the inputs of an older `start` were scaled.
         storage: Address of Optuna's storage, as SQLAlchemy reads it, for a search on several machines; None: SQLite in `out`.
+            The last part of `out` is the name of the study there, so it is the same on all machines.
 
     Returns:
         The best configuration so far.
 
     Raises:
-        ConfigError: Something does not fit, see `darts_segmentation.training.train`; or `out` holds another search.
+        ConfigError: Something does not fit, see `darts_segmentation.training.train`; or `out`, or the study of its name in
+            `storage`, is of another search.
         TrainingDataError: Nothing can be learnt, or there are no validation patches.
         TrainingError: No trial came to its end with a number.
 
@@ -112,7 +112,12 @@ def tune(
     with _quiet_optuna():
         with one_at_a_time(folder):
             open_study_folder(folder, record)
-            study = _open_study(folder, config, storage)
+            study = open_study(
+                folder,
+                record,
+                storage=storage,
+                direction="maximize" if config.monitor.mode == "max" else "minimize",
+            )
         while (trial := _next_trial(study, folder, config, trials)) is not None:
             _run_trial(
                 study,
@@ -141,18 +146,6 @@ class _Pruning(pl.Callback):
         self._trial.report(float(score), trainer.current_epoch)
         if self._trial.should_prune():
             self.pruned = trainer.should_stop = True
-
-
-def _open_study(folder: Path, config: TrainingConfig, storage: str | None) -> optuna.Study:
-    address = f"sqlite:///{(folder / 'study.db').resolve()}" if storage is None else storage
-    options: Any = {"connect_args": {"timeout": _BUSY_SECONDS}} if storage is None else None
-    return optuna.create_study(
-        study_name=_STUDY if storage is None else folder.resolve().name,
-        storage=RDBStorage(address, engine_kwargs=options),
-        direction="maximize" if config.monitor.mode == "max" else "minimize",
-        pruner=optuna.pruners.MedianPruner(),
-        load_if_exists=True,
-    )
 
 
 def _next_trial(study: optuna.Study, folder: Path, config: TrainingConfig, trials: int) -> optuna.Trial | None:
