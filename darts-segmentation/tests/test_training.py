@@ -169,6 +169,10 @@ def test_fine_tuning_takes_what_the_start_is(undisturbed, data, tmp_path):
     assert "fine-tuned from model" in card
     assert "Probabilities are not calibrated" in card
     assert "Test patches lie near training patches" in card
+    folder = tuned.model.parent
+    assert [path.name for path in folder.iterdir() if path.suffix in {".pt", ".safetensors"}] == ["model.pt"]
+    tuned.model.unlink()
+    assert_same_weights(weights_of(resume(folder).model), dict(end.statedict))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +232,10 @@ def test_resume_of_something_else_is_refused(undisturbed, data, tmp_path):
     ):
         resume(undisturbed.model.parent, data=other)
     record = json.loads((undisturbed.model.parent / "run.json").read_text())
-    for change, message in (({"format": 9}, "format 1, but got 9"), ({"starts_from_model": True}, "start.pt' is gone")):
+    for change, message in (
+        ({"format": 9}, "format 2, but got 9"),
+        ({"starts_from_model": True}, "checkpoints/start.pt' is gone"),
+    ):
         (tmp_path / "run.json").write_text(json.dumps({**record, **change}))
         with pytest.raises(TrainingError, match=message):
             read_run(tmp_path)

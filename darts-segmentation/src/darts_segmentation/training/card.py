@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from darts_utils.errors import CheckpointError
+from darts_utils.inference.agreement import trained_surroundings
 from darts_utils.inference.checkpoint import Checkpoint
 
 _SCORES = {
@@ -81,9 +82,17 @@ def _inputs(config: Mapping[str, Any]) -> str:
         values = [f"{quantiles['values'][name][column]:.4g}" for column in columns]
         rows.append([f"`{name}`", f"(x − {scaling['offset']:.6g}) · {scaling['scale']:.6g}", *values])
     head = ["input", "scaled", *(f"{each:g} %" for each in shown)]
-    return "## Inputs\n\nIn channel order, with quantiles in the training patches, in tile units.\n\n" + _table(
+    text = "## Inputs\n\nIn channel order, with quantiles in the training patches, in tile units.\n\n" + _table(
         head, rows
     )
+    return "\n\n".join([text, *_made_how(config)])
+
+
+def _made_how(config: Mapping[str, Any]) -> list[str]:
+    """Say how elevation and trends were made, as far as it is known."""
+    surroundings, rule = trained_surroundings(config), config.get("tcvis_rule")
+    elevation = [] if surroundings is None else [f"`relative_elevation` is relative to the mean {surroundings}."]
+    return [*elevation, *([] if rule is None else [f"The releases of the trends were chosen by the rule `{rule}`."])]
 
 
 def _data(record: Mapping[str, Any]) -> str:

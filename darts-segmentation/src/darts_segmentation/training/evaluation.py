@@ -13,6 +13,7 @@ from darts_segmentation.segmenter import FRAMEWORK
 from darts_segmentation.training.plan import decode_split
 from darts_segmentation.training.scores import EvaluationResult, write_evaluation
 from darts_segmentation.training.scoring import DEFAULT_SCORING, ScoringConfig, score_patches
+from darts_segmentation.training.traits import check_traits
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.provenance import data_fingerprint
 from darts_utils.errors import CheckpointError, ConfigError, TrainingDataError
@@ -56,9 +57,13 @@ def evaluate(
     Raises:
         CheckpointError: The model cannot be read, is of another framework, or network and weights do not fit together.
         ConfigError: There is no such part.
-        TrainingDataError: The data lack an input, are not those of the training though a side of it was asked for, or have no
-            known pixel.
+        TrainingDataError: The data lack an input, or it was made in another way than those of the training; they are not those
+            of the training though a side of it was asked for; or they have no known pixel.
         OutputError: The files cannot be written.
+
+    Warns:
+        DartsWarning: It is not certain that the inputs were made as those of the training, see
+            `darts_segmentation.training.traits.check_traits`.
     """
     if part not in _PARTS:
         raise ConfigError(f"expected part to be one of {', '.join(_PARTS)}, but got {part!r}")
@@ -67,6 +72,7 @@ def evaluate(
     rows = _rows(model, Path(data), store, part)
     where = resolve_device(device)
     with naming_file(checkpoint):
+        check_traits(store.traits, config=model.config, consumer="the model")
         if model.framework != FRAMEWORK:
             raise CheckpointError(f"expected a model of the framework {FRAMEWORK!r}, but got {model.framework!r}")
         network = build_network(model.config["model"])

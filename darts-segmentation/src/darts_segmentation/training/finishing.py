@@ -123,6 +123,7 @@ def finished_checkpoint(run: Run, store: PatchStore) -> tuple[Checkpoint, dict[s
         "patch_size": plan.patch_px,
         "normalization": plan.normalization.to_config(),
         "class_names": list(CLASS_NAMES),
+        **plan.traits,
         "input_quantiles": dict(plan.quantiles),
         "calibration": {"temperature": temperature, "apply": applied is not None},
         "training": _record(run, store, best, scores),

@@ -1,7 +1,7 @@
 """One labelled tile to its patches in the store."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from darts_segmentation.training.labels import SceneLabels
 from darts_segmentation.training.preparation_config import PreparationConfig
+from darts_segmentation.training.traits import tile_traits
 from darts_train_utils.config import IGNORE_LABEL
 from darts_train_utils.patch_store import remove_scene, write_scene
 from darts_utils.device import computed, to_numpy
@@ -24,8 +25,6 @@ from darts_utils.tiles import require_variables
 
 QUALITY = "quality_data_mask"
 _SENSOR_MASKS = ("planet_udm1", "planet_udm2", "s2_scl")
-_RADII = {"outer_radius_m": "relative_elevation_radius_m", "inner_radius_m": "relative_elevation_inner_radius_m"}
-"""Attribute of the tile's relative elevation → key of a model's config, see `darts_utils.inference.agreement`."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def make_patches(job: SceneJob) -> int:
         date=str(tile.attrs.get("date", "unknown")),
         sensor=str(tile.attrs.get("sensor", "unknown")),
         fingerprint=job.fingerprint,
-        traits=_traits(tile, names),
+        traits=tile_traits(tile, names),
     )
     return len(windows)
 
@@ -185,12 +184,6 @@ def choose_windows(labels: NDArray[np.uint8], *, scene: str, config: Preparation
 def _crs_text(tile: xr.Dataset) -> str:
     crs = geobox_of(tile).crs
     return "" if crs is None else (f"EPSG:{crs.epsg}" if crs.epsg is not None else crs.to_wkt())
-
-
-def _traits(tile: xr.Dataset, names: Sequence[str]) -> Mapping[str, str | float]:
-    """What a model must know about how its inputs were made, and what must be alike in all scenes."""
-    attrs = tile["relative_elevation"].attrs if "relative_elevation" in names else {}
-    return {key: float(attrs[name]) for name, key in _RADII.items() if name in attrs}
 
 
 def tile_name(tile: xr.Dataset) -> str:

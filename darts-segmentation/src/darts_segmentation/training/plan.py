@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from darts_segmentation.networks import build_network, network_stride_px
 from darts_segmentation.segmenter import FRAMEWORK
 from darts_segmentation.training.config import DEFAULT_NETWORK, TrainingConfig
+from darts_segmentation.training.traits import check_traits, known_traits
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.quantiles import middle_of, training_quantiles
 from darts_train_utils.splits import Split, check_split, split_patches
@@ -41,6 +42,8 @@ class TrainingPlan:
     """Which rows train, validate, test."""
     quantiles: Mapping[str, Any]
     """Of every input in the training patches, see `darts_utils.inference.drift`."""
+    traits: Mapping[str, str | float]
+    """How elevation and trends were made, see `darts_segmentation.training.traits`."""
 
     @property
     def has_validation(self) -> bool:
@@ -62,8 +65,11 @@ def make_plan(
     Raises:
         ConfigError: The network cannot be built or not work on such patches; or inputs, scaling or network are not those of
             `start`.
-        TrainingDataError: An input is missing, or nothing can be learnt from the patches: no label is known, or all are of
-            one class, or an input says nothing.
+        TrainingDataError: An input is missing or was made in another way than that of `start`; or nothing can be learnt from
+            the patches: no label is known, or all are of one class, or an input says nothing.
+
+    Warns:
+        DartsWarning: It is not certain that the inputs were made as those of `start`, see `check_traits`.
     """
     _check_start(config, start)
     inputs = config.inputs or (start.input_combination if start is not None else store.variables)
@@ -84,6 +90,7 @@ def make_plan(
         patch_px=config.patch_px if config.patch_px is not None else edge_px,
         split=sides,
         quantiles=quantiles,
+        traits=_traits(store, start, inputs),
     )
     _check_sizes(plan, edge_px, first_network(plan, start))
     return plan
@@ -224,6 +231,14 @@ def _check_start(config: TrainingConfig, start: Checkpoint | None) -> None:
             f"expected the normalization of the start checkpoint, but the configuration has another one of {', '.join(changed)}: "
             "leave normalization out"
         )
+
+
+def _traits(store: PatchStore, start: Checkpoint | None, inputs: tuple[str, ...]) -> dict[str, str | float]:
+    """What the patches say; where they are silent, what the model says whose weights go on learning."""
+    if start is None:
+        return known_traits(store.traits, inputs=inputs)
+    check_traits(store.traits, config=start.config, consumer="the start checkpoint")
+    return {**known_traits(start.config, inputs=inputs), **known_traits(store.traits, inputs=inputs)}
 
 
 def _network(config: TrainingConfig, start: Checkpoint | None, *, channels: int) -> dict[str, Any]:

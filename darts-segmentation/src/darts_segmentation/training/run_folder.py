@@ -3,13 +3,15 @@
 =====================  ==================================================================================
 ``run.json``           data, their fingerprint, the plan; written before the first step
 ``config.toml``        the configuration, to be used again
-``start.pt``           the model that training began with, if any
-``checkpoints/``       ``best.pt``: weights of the best epoch; ``last.ckpt``: all that the next epoch needs
+``checkpoints/``       ``best.pt``: weights of the best epoch; ``last.ckpt``: all that the next epoch needs; ``start.pt``: the
+                       model that training began with, if any
 ``epochs.csv``         scores after each epoch
 ``tensorboard/``       the same, and more, for TensorBoard
 ``pictures/``          what the network says of some validation patches
 ``<name>.pt``          the model; with ``<name>.md``, its card, and ``scores.json``, ``scores.csv``, ``reliability.csv``
 =====================  ==================================================================================
+
+The model is the only model file right in the folder, so the folder can be named where models are: all in it take part there.
 """
 
 import json
@@ -34,10 +36,10 @@ RECORD = "run.json"
 """Where it is, a training has been planned."""
 
 CONFIG = "config.toml"
-START = "start.pt"
 CHECKPOINTS = "checkpoints"
+START = f"{CHECKPOINTS}/start.pt"
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def write_run(run: Run, *, patches: int, start: Checkpoint | None) -> None:
         "patch_px": plan.patch_px,
         "split": encode_split(plan.split, patches),
         "quantiles": dict(plan.quantiles),
+        "traits": dict(plan.traits),
         "starts_from_model": start is not None,
     }
     with atomic_path(run.folder / CONFIG) as path:
@@ -184,4 +187,5 @@ def _plan(record: Mapping[str, Any], config: TrainingConfig) -> TrainingPlan:
         patch_px=record["patch_px"],
         split=decode_split(record["split"]),
         quantiles=record["quantiles"],
+        traits=record["traits"],
     )

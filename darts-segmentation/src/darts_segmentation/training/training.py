@@ -10,7 +10,7 @@ from darts_segmentation.training.config import TrainingConfig
 from darts_segmentation.training.finishing import finished_checkpoint
 from darts_segmentation.training.fitting import fit
 from darts_segmentation.training.plan import make_plan
-from darts_segmentation.training.run_folder import RECORD, Run, read_run, require_new, write_run
+from darts_segmentation.training.run_folder import CHECKPOINTS, RECORD, Run, read_run, require_new, write_run
 from darts_segmentation.training.scores import EvaluationResult, parse_evaluation, write_evaluation
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.provenance import data_fingerprint
@@ -60,10 +60,15 @@ def train(
 
     Raises:
         ConfigError: Network, inputs, scaling, device, precision or patch size do not fit each other, the data or `start`.
-        TrainingDataError: From these patches nothing can be learnt, or the split leaves a side empty.
+        TrainingDataError: From these patches nothing can be learnt, they were made in another way than those of `start`, or the
+            split leaves a side empty.
         TrainingError: The loss is no number any more; names batch and patches.
         CheckpointError: `start` cannot be read.
         OutputError: `out` holds a training already, another process writes there, or it cannot be written.
+
+    Warns:
+        DartsWarning: It is not certain that the inputs were made as those of `start`, see
+            `darts_segmentation.training.traits.check_traits`.
 
     Notes:
         Samples, their variation and what the network draws depend on seed, epoch and index alone. So a training repeats bit
@@ -164,7 +169,7 @@ def plan_run(
 
 
 def _resume(run: Run, *, certain: bool) -> TrainingResult:
-    for place in (run.folder, run.folder / "checkpoints", run.folder / "pictures"):
+    for place in (run.folder, run.folder / CHECKPOINTS, run.folder / "pictures"):
         remove_leftovers(place, all_writers=certain)
     if run.model.is_file():
         return _result(run, read_checkpoint(run.model))
