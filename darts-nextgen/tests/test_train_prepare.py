@@ -1,18 +1,26 @@
 """Scenes and labels to patches, by the command."""
 
 import shutil
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
 import pytest
 
+from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.plan import plan_run
 from darts_nextgen.pipeline.training_scenes import TrainingScenesConfig, parse_training_scenes, prepare_scenes
+from darts_preprocessing import PreprocessingConfig
+from darts_segmentation.training import train
 from darts_segmentation.training.preparation_config import PreparationConfig
-from darts_train_utils.patch_store import PatchStore
+from darts_segmentation.training.testing import small_training
+from darts_train_utils.config import SplitConfig
+from darts_train_utils.patch_store import PatchStore, has_scene
 from darts_utils.errors import ConfigError
 from darts_utils.tile_io import read_tile
 
 SIZE = ("--patch-px", "64", "--overlap-px", "16")
+CONFIG = small_training(epochs=1, split=SplitConfig("random", 0.0, 0.0), device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +80,79 @@ def test_nothing_left_is_no_success(planet, labels, tmp_path):
     (broken / "a_SR.tif").touch()
     report = prepare_scenes(TrainingScenesConfig(labels=labels, out=tmp_path / "out", scene=(broken,)))
     assert (report.patches, report.exit_code, list(report.failed)) == (None, 1, ["broken"])
+
+
+def test_a_scene_that_fails_is_forgotten(planet, labels, tmp_path, darts):
+    scene, out = tmp_path / planet.scene.name, tmp_path / "patches"
+    shutil.copytree(planet.scene, scene)
+    prepare = ("train", "prepare", "--labels", labels, "--out", out, *SIZE)
+    assert darts(*prepare, "--scene", scene)[0] == 0
+    assert has_scene(out, scene.name)
+    next(scene.glob("*_SR*.tif")).write_bytes(b"nothing")
+    code, _, err = darts(*prepare, "--scene", scene)
+    assert code == 1, err
+    assert not has_scene(out, scene.name)
+
+
+@pytest.mark.filterwarnings("always::darts_utils.errors.DartsWarning")
+def test_scenes_from_before_that_are_not_named_are_warned_of(planet, labels, tmp_path, darts):
+    out, other = tmp_path / "patches", tmp_path / "20200101_000000_00_9999"
+    prepare = ("train", "prepare", "--labels", labels, "--out", out, *SIZE)
+    assert "not named" not in darts(*prepare, "--scene", planet.scene)[2]
+    shutil.copytree(planet.scene, other)
+    warning = f"also holds scenes that were not named this time ({planet.scene.name}; 1 in all)"
+    code, _, err = darts(*prepare, "--scene", other)
+    assert (code, warning in err) == (0, True)
+    next(other.glob("*_SR*.tif")).write_bytes(b"nothing")
+    code, _, err = darts(*prepare, "--scene", other)  # none is left to cut
+    assert (code, warning in err) == (1, True)
+
+
+@pytest.fixture(scope="module")
+def trends(planet, tmp_path_factory):
+    """The trends of the scene, in two releases."""
+    folder = tmp_path_factory.mktemp("trends")
+    for year in (2019, 2022):
+        shutil.copy(planet.tcvis, folder / f"tcvis_{year}.tif")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--tcvis", "RASTER"), None),
+        (("--tcvis", "RASTER", "--tcvis-rule", "upstream"), "upstream"),
+        (("--tcvis", "FOLDER"), "past_only"),
+        (("--tcvis", "FOLDER", "--tcvis-release", "2022"), None),
+        (("--tcvis", "FOLDER", "--features", "ndvi"), None),
+    ],
+)
+def test_the_rule_of_the_trends_is_a_trait_where_it_chose(planet, labels, trends, tmp_path, darts, options, expected):
+    named = {"RASTER": planet.tcvis, "FOLDER": trends}
+    arguments = ("--scene", planet.scene, "--labels", labels, "--out", tmp_path, *SIZE)
+    code, _, err = darts("train", "prepare", *arguments, *(named.get(each, each) for each in options))
+    assert code == 0, err
+    assert PatchStore(tmp_path).traits.get("tcvis_rule") == expected
+
+
+def test_a_run_makes_elevation_and_trends_as_the_training_had_them(planet, labels, trends, tmp_path, darts):
+    inputs = {"dem": planet.dem, "tcvis": trends}
+    options = (word for name, path in inputs.items() for word in (f"--{name}", path))
+    code, _, err = darts(
+        *("train", "prepare", "--scene", planet.scene, "--labels", labels, "--out", tmp_path / "patches", *SIZE),
+        *(*options, "--tpi-outer-radius-m", 60, "--tcvis-rule", "upstream"),
+    )
+    assert code == 0, err
+    start = train(tmp_path / "patches", tmp_path / "one", config=CONFIG).model
+    train(tmp_path / "patches", tmp_path / "two", config=replace(CONFIG, name="fine"), start=start)
+    run = RunConfig(models=tmp_path / "two", scene=(planet.scene,), out=tmp_path / "out", **inputs)
+    with pytest.raises(
+        ConfigError, match="'fine' was trained with an elevation relative to the mean within 60 m, but the"
+    ):
+        plan_run(run)
+    plan = plan_run(replace(run, preprocessing=PreprocessingConfig(tpi_outer_radius_m=60)))
+    assert list(plan.ensemble.members) == ["fine"]  # and not the model that it began with
+    assert plan.config.tcvis_rule == "upstream"
 
 
 def test_regions_come_from_a_file(planet, labels, tmp_path):

@@ -18,7 +18,7 @@ from darts_segmentation.training.patch_making import choose_windows, rasterize_l
 from darts_segmentation.training.preparation import prepare_training_data
 from darts_segmentation.training.preparation_config import PreparationConfig
 from darts_train_utils.patch_store import PatchStore, has_scene
-from darts_utils.errors import ConfigError, OutputError, TrainingDataError
+from darts_utils.errors import ConfigError, DartsWarning, OutputError, TrainingDataError
 from darts_utils.files import sole_writer
 from darts_utils.grids import geobox_of
 from darts_utils.testing import example_tile
@@ -196,8 +196,29 @@ def test_scenes_without_labels_are_refused_background_or_skipped(tmp_path):
         prepare_training_data([one, two], labels, tmp_path, config=CONFIG)
     report = prepare_training_data([one, two], labels, tmp_path, config=replace(CONFIG, unlabelled="skip"))
     assert [scene.status for scene in report.scenes] == ["done", "skipped"]
-    report = prepare_training_data([two], labels.iloc[:0], tmp_path, config=replace(CONFIG, unlabelled="background"))
-    assert (report.positive_share, len(PatchStore(tmp_path))) == (0, 24)
+    out = tmp_path / "background"
+    report = prepare_training_data([two], labels.iloc[:0], out, config=replace(CONFIG, unlabelled="background"))
+    assert (report.positive_share, len(PatchStore(out))) == (0, 12)
+
+
+def test_a_scene_that_is_skipped_is_forgotten(tmp_path):
+    tiles = [a_tile("a"), moved(a_tile("b"), 1000)]
+    labels = some_labels(*(a_disc(tile, 30, 20) for tile in tiles), tile=tiles[0])
+    prepare_training_data(tiles, labels, tmp_path, config=CONFIG)
+    assert has_scene(tmp_path, "b")
+    report = prepare_training_data(tiles, labels.iloc[:1], tmp_path, config=replace(CONFIG, unlabelled="skip"))
+    assert [(scene.status, scene.patches) for scene in report.scenes] == [("current", 12), ("skipped", 0)]
+    assert {*PatchStore(tmp_path).table["scene"].to_pylist()} == {"a"}
+
+
+def test_scenes_from_before_that_are_not_named_are_warned_of(tmp_path):
+    tiles = [moved(a_tile(name), 1000 * index) for index, name in enumerate("abcdefgh")]
+    labels = some_labels(*(a_disc(tile, 30, 20) for tile in tiles), tile=tiles[0])
+    prepare_training_data(tiles, labels, tmp_path, config=CONFIG)
+    message = r"also holds scenes that were not named this time \(b, c, d, e, f …; 7 in all\), and a training learns from them too"
+    with pytest.warns(DartsWarning, match=message):
+        prepare_training_data(tiles[:1], labels.iloc[:1], tmp_path, config=CONFIG)
+    assert has_scene(tmp_path, "b")
 
 
 def test_invalid_polygons_are_mended_and_counted(tmp_path):

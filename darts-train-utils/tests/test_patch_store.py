@@ -10,7 +10,14 @@ import pytest
 import zarr
 
 from darts_train_utils import shards
-from darts_train_utils.patch_store import PatchStore, has_scene, remove_scene, scene_fingerprint, write_scene
+from darts_train_utils.patch_store import (
+    PatchStore,
+    has_scene,
+    remove_scene,
+    scene_fingerprint,
+    stored_scenes,
+    write_scene,
+)
 from darts_utils.errors import OutputError, TrainingDataError
 
 
@@ -132,9 +139,17 @@ def test_of_two_writers_of_a_scene_one_is_there_whole(tmp_path):
 
 
 def test_a_scene_that_is_removed_leaves_nothing(tmp_path):
-    write_scene(tmp_path, **a_scene("one"))
+    for name in ("two", "one"):
+        write_scene(tmp_path, **a_scene(name))
+    (tmp_path / "beside").mkdir()
+    assert stored_scenes(tmp_path) == ["one", "two"]
+    for name in ("two", "../beside"):
+        remove_scene(tmp_path, name)
+    assert stored_scenes(tmp_path) == ["one"]
+    assert (tmp_path / "beside").is_dir()
     remove_scene(tmp_path, "one")
     assert list((tmp_path / "scenes").iterdir()) == []
+    assert stored_scenes(tmp_path) == stored_scenes(tmp_path / "absent") == []
     remove_scene(tmp_path, "one")
     (tmp_path / "scenes").rmdir()
     (tmp_path / "scenes").touch()

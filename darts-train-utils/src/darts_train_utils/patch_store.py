@@ -46,6 +46,15 @@ def has_scene(folder: str | os.PathLike[str], scene: str) -> bool:
     return scene_table(folder, scene).is_file()
 
 
+def stored_scenes(folder: str | os.PathLike[str]) -> list[str]:
+    """Names of all complete scenes of a store, sorted: what a training learns from.
+
+    Args:
+        folder: Of the store; it may be absent.
+    """
+    return sorted(path.parent.name for path in Path(folder).glob(f"scenes/[!.]*/{_TABLE}"))
+
+
 def scene_table(folder: str | os.PathLike[str], scene: str) -> Path:
     """Path of the Parquet file of a scene, whether it is there or not."""
     return Path(folder) / "scenes" / scene / _TABLE
@@ -74,6 +83,8 @@ def remove_scene(folder: str | os.PathLike[str], scene: str) -> None:
     Raises:
         OutputError: It cannot be removed.
     """
+    if not _NAME.fullmatch(scene):  # no scene has such a name, but a folder outside the store may be at '../x'
+        return
     path = scene_table(folder, scene).parent
     try:
         remove_folder(path)
@@ -204,8 +215,7 @@ class PatchStore:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._folder = Path(folder) / "scenes"
-        files = sorted(self._folder.glob(f"[!.]*/{_TABLE}"))
+        files = [scene_table(folder, scene) for scene in stored_scenes(folder)]
         if not files:
             raise TrainingDataError(
                 f"expected scenes in '{folder}', but there is none that is complete: prepare them first"

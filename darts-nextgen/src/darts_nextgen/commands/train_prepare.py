@@ -80,7 +80,7 @@ def train_prepare(
     Scenes are loaded and preprocessed as by darts run, into DIR/tiles, and cut into patches in DIR/scenes, labelled 1 where
     the centre of a pixel is in a polygon, 2 where nothing is known (no good data, uncertain polygons, polygons of other
     images), else 0. What is current stays, so that a run that was interrupted goes on. A scene that fails never stops the
-    others.
+    others; it is forgotten, as are those that are skipped. Scenes from before that are not named stay, with a warning.
 
     Exit codes: 0 all scenes are done, 1 some failed, 2 wrong usage.
     """

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,11 @@ from darts_nextgen.pipeline.resuming import SOFTWARE
 from darts_nextgen.pipeline.scene_options import SceneOptions, convert_fields, path_or_none
 from darts_nextgen.pipeline.stages import load_task
 from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
+from darts_preprocessing.loading.releases import RULES, ReleaseRule, releases_in
 from darts_segmentation.training import PreparationConfig, PreparationReport, prepare_training_data
+from darts_segmentation.training.other_scenes import warn_of_others
+from darts_segmentation.training.traits import TCVIS_RULE
+from darts_train_utils.patch_store import remove_scene
 from darts_utils.config_tables import parse_table, plain_table
 from darts_utils.errors import ConfigError, DartsError
 from darts_utils.faults import attempt, collected_warnings
@@ -110,12 +114,16 @@ def prepare_scenes(
         progress: Told how many scenes have been preprocessed, of how many.
 
     Returns:
-        What became of each scene; one that fails does not stop the others. What is current in ``out`` is left as it is.
+        What became of each scene; one that fails does not stop the others, and its former patches are forgotten. What is
+        current in ``out`` is left as it is.
 
     Raises:
         ConfigError: A path is wrong, or two scenes have one tile id; nothing has been written.
         TrainingDataError: The labels do not fit, see `prepare_training_data`.
-        OutputError: Another process is writing into ``out``.
+        OutputError: Another process is writing into ``out``, or what must be forgotten cannot be removed.
+
+    Warns:
+        DartsWarning: ``out`` holds scenes that the configuration does not name, from which a training will learn too.
     """
     features = config.wanted_features()
     for name in ("labels", "dem", "tcvis", "regions"):
@@ -139,6 +147,7 @@ def prepare_scenes(
             for note in notes:
                 _logger.warning("%s: %s", task.tile_id, note)
             if done.value is None:
+                remove_scene(config.out, task.tile_id)  # what it was before must not be learnt from
                 failed[task.tile_id] = done.error or ""
                 _logger.error("%d/%d %s failed: %s", number, len(tasks), task.tile_id, done.error)
             else:
@@ -146,6 +155,7 @@ def prepare_scenes(
             if progress is not None:
                 progress(number, len(tasks))
         if not files:
+            warn_of_others(config.out, named=list(failed))
             return TrainingScenesReport(None, failed)
         report = prepare_training_data(files, config.labels, config.out, config=config.patches, regions=regions)
     of_patches = {scene.scene: scene.error or "" for scene in report.failed}
@@ -153,23 +163,38 @@ def prepare_scenes(
 
 
 def _tile_file(task: SceneTask, *, config: TrainingScenesConfig, features: tuple[str, ...]) -> Path:
-    """The file of a preprocessed tile, made anew where it is not current."""
+    """The file of a preprocessed tile, made anew where it is not current; its patches are forgotten then."""
     path = config.out / TILES_FOLDER / f"{task.tile_id}.nc"
-    digest = _digest(task, config=config, features=features)
+    rule = _trends_rule(config, features)
+    said = {} if rule is None else {TCVIS_RULE: rule}
+    digest = _digest(task, config=config, features=features, said=said)
     if path.is_file():
         current = attempt(lambda: read_header(path), step="look", logger=_logger).value
         if current is not None and current.attrs.get(_MADE_FROM) == digest:
             return path
+        remove_scene(config.out, task.tile_id)  # first: it may be killed before there is another tile
         path.unlink()
     tile = preprocess_tile(load_task(task, config=config, features=features), config=config, features=features)
-    return write_tile(without_notes(tile).assign_attrs({_MADE_FROM: digest}), path)
+    return write_tile(without_notes(tile).assign_attrs({_MADE_FROM: digest, **said}), path)
 
 
-def _digest(task: SceneTask, *, config: TrainingScenesConfig, features: tuple[str, ...]) -> str:
+def _trends_rule(config: TrainingScenesConfig, features: Collection[str]) -> ReleaseRule | None:
+    """The rule that chooses the release of the trends: what is stated, else the usual one where there is a choice."""
+    if config.tcvis is None or config.tcvis_release is not None or not {*TCVIS_BANDS} & {*features}:
+        return None
+    if config.tcvis_rule is not None:
+        return config.tcvis_rule
+    return RULES[0] if len(releases_in(config.tcvis)) > 1 else None
+
+
+def _digest(
+    task: SceneTask, *, config: TrainingScenesConfig, features: tuple[str, ...], said: Mapping[str, str]
+) -> str:
     inputs = input_fingerprints(input_paths(task, config=config, features=features))
     options = {name: value for name, value in plain_table(config).items() if name not in _OF_PATCHES}
     noted = {role: [asdict(file) for file in files] for role, files in inputs.items()}
-    content: dict[str, Any] = {"inputs": noted, "options": options, "features": features, "software": dict(SOFTWARE)}
+    made_with: dict[str, Any] = {"options": options, "features": features, "software": dict(SOFTWARE)}
+    content = {"inputs": noted, **made_with, **said}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 

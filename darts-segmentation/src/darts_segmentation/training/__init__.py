@@ -8,8 +8,11 @@
 `evaluation`           `evaluate`: a model of any shape on patches
 `cross_validation`     `cross_validate`: as many trainings as folds, continued fold by fold
 `tuning`               `tune`: a search with Optuna that several processes may share
+`shared_study`         its study, which only processes of the same search may join
 `search_space`         `SearchSpace`: what is tuned, and between which limits
 `plan`                 what a training will do; all that can be refused is refused here
+`other_scenes`         a warning of patches from before that nobody has named this time
+`traits`               how elevation and trends were made: from the tiles through the patches into the model
 `run_folder`           the files of a training
 `fitting`, `module`    Lightning at work
 `scoring`, `scores`    how good a network is on patches, overall and by region

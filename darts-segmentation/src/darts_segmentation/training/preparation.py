@@ -20,9 +20,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from darts_segmentation.training.labels import Matching, Scene, SceneLabels, match_labels, read_labels
+from darts_segmentation.training.other_scenes import warn_of_others
 from darts_segmentation.training.patch_making import SceneJob, make_patches, tile_name
 from darts_segmentation.training.preparation_config import PreparationConfig
-from darts_train_utils.patch_store import scene_fingerprint, scene_table
+from darts_train_utils.patch_store import remove_scene, scene_fingerprint, scene_table
 from darts_utils.errors import OutputError, TrainingDataError
 from darts_utils.faults import attempt
 from darts_utils.files import remove_leftovers, sole_writer
@@ -49,7 +50,8 @@ class PreparedScene:
     scene: str
     """Its tile id."""
     status: Status
-    """Made now; there was nothing to do; something is wrong; or it has no labels and was to be skipped."""
+    """Made now; there was nothing to do; something is wrong, or it has no labels and was to be skipped: then it is not in the
+    store, nor is what it was before."""
     region: str
     """Where it lies."""
     patches: int = 0
@@ -127,6 +129,9 @@ def prepare_training_data(
         OutputError: Another process is writing into `out`.
         DartsError: A tile file cannot be read at all.
 
+    Warns:
+        DartsWarning: The store holds scenes that are not among `tiles`, from which a training will learn too.
+
     Notes:
         A scene that is in the store, made from the same tile, polygons and options, is left as it is; one that is not
         current is removed before it is made. So a preparation that was killed goes on where it was, and ends with the
@@ -147,6 +152,7 @@ def prepare_training_data(
             fingerprint = _fingerprint(checksum, region, matching.scenes[number], config)
             jobs.append(SceneJob(source, scene.name, region, matching.scenes[number], Path(out), fingerprint, config))
         rows = _prepare(jobs, [tuple(scene.grid.shape) for scene in scenes], config=config, progress=progress)
+    warn_of_others(out, named=[scene.name for scene in scenes])
     return PreparationReport(
         tuple(rows),
         len(read.table),
@@ -219,6 +225,7 @@ def _prepare(
     to_make = {}
     for number, job in enumerate(jobs):
         if not len(job.labels.of_class) + len(job.labels.ignored) and config.unlabelled == "skip":
+            remove_scene(job.out, job.scene)  # its former labels must not be learnt from
             rows[number] = PreparedScene(job.scene, "skipped", job.region)
         elif scene_fingerprint(job.out, job.scene) == job.fingerprint:
             rows[number] = _row(job, "current", shapes[number])
