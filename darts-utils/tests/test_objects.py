@@ -6,7 +6,7 @@ import skimage.morphology
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_utils.objects import keep_objects, label_objects, object_sizes_px, touching_outside
+from darts_utils.objects import LabelledObjects, find_objects, label_objects
 from darts_utils.testing import strategies
 
 
@@ -17,7 +17,8 @@ def test_labels_and_sizes_are_those_of_scikit_image(mask):
     np.testing.assert_array_equal(labels, skimage.measure.label(mask, connectivity=2))
     assert labels.dtype == np.int32
     sizes = [region.area for region in skimage.measure.regionprops(labels)]
-    assert object_sizes_px(labels, count).tolist() == sizes
+    for objects in (find_objects(mask), LabelledObjects(labels, count)):
+        assert objects.sizes_px().tolist() == sizes
     assert sum(sizes) == mask.sum()
 
 
@@ -30,7 +31,8 @@ def test_touching_outside_equals_a_loop(mask, seed):
         bool((skimage.morphology.dilation(labels == index, np.ones((3, 3)), mode="ignore") & ~extent).any())
         for index in range(1, count + 1)
     ]
-    assert touching_outside(labels, count, extent).tolist() == expected
+    for objects in (find_objects(mask), LabelledObjects(labels, count)):
+        assert objects.touching_outside(extent).tolist() == expected
 
 
 @given(mask=strategies.masks(max_px=14), seed=st.integers(0, 50))
@@ -39,7 +41,8 @@ def test_objects_stay_or_go_whole(mask, seed):
     labels, count = label_objects(mask)
     keep = np.random.default_rng(seed).random(count) < 0.5
     stays = [index for index in range(1, count + 1) if keep[index - 1]]
-    np.testing.assert_array_equal(keep_objects(labels, keep), np.isin(labels, stays))
+    for objects in (find_objects(mask), LabelledObjects(labels, count)):
+        np.testing.assert_array_equal(objects.mask(keep), np.isin(labels, stays))
 
 
 def test_nothing_and_read_only():
@@ -47,6 +50,7 @@ def test_nothing_and_read_only():
     nothing.flags.writeable = False
     labels, count = label_objects(nothing)
     assert count == 0
-    assert object_sizes_px(labels, count).shape == (0,)
-    assert touching_outside(labels, count, ~nothing).shape == (0,)
-    assert not keep_objects(labels, np.zeros(0, dtype=bool)).any()
+    for objects in (find_objects(nothing), LabelledObjects(labels, count)):
+        assert objects.sizes_px().shape == (0,)
+        assert objects.touching_outside(~nothing).shape == (0,)
+        assert not objects.mask(np.zeros(0, dtype=bool)).any()

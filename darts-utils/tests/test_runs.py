@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from darts_utils.device import array_namespace, move_tile, to_numpy
 from darts_utils.errors import GridMismatchError
-from darts_utils.objects import LabelledObjects, find_objects, labelled
+from darts_utils.objects import LabelledObjects, find_objects
 from darts_utils.runs import find_runs, runs_of_labels
 from darts_utils.testing import strategies
 
@@ -101,7 +101,7 @@ def test_runs_labels_on_a_gpu_and_scipy_answer_alike(mask, seed):
     inside = [values[labels == number] for number in range(1, count + 1)]
     pixels = np.concatenate([np.zeros(0), *inside])
     near = skimage.morphology.dilation(~extent, NEIGHBOURS, mode="ignore")
-    for objects in (find_objects(mask), labelled(labels.astype("int32"), count), LabelledObjects(labels, count)):
+    for objects in (find_objects(mask), runs_of_labels(labels, count=count), LabelledObjects(labels, count)):
         assert objects.count == count
         assert objects.sizes_px().tolist() == [len(each) for each in inside]
         assert objects.touching_outside(extent).tolist() == [bool(near[labels == n].any()) for n in range(1, count + 1)]

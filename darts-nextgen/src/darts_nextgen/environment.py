@@ -11,7 +11,7 @@ from darts_utils.inference.devices import resolve_device
 from darts_utils.models import model_frameworks
 from darts_utils.plugins import command_entry_points
 
-_LIBRARIES = ("torch", "numpy", "xarray", "rasterio", "ray", "cupy-cuda13x", "cucim-cu13")
+_LIBRARIES = ("torch", "numpy", "xarray", "rasterio", "ray", "cupy-cuda13x")
 
 
 def describe_environment() -> dict[str, dict[str, str]]:

@@ -1,10 +1,9 @@
-"""The only home of CuPy and cuCIM: which array library a verb computes with, chosen by the array that came in."""
+"""The only home of CuPy: which array library a verb computes with, chosen by the array that came in."""
 
 import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -39,11 +38,6 @@ def scipy_namespace(submodule: str, *arrays: object) -> Any:
     """
     prefix = "cupyx.scipy" if any(is_cupy(array) for array in arrays) else "scipy"
     return importlib.import_module(f"{prefix}.{submodule}")
-
-
-def cucim_skimage() -> ModuleType | None:
-    """Return ``cucim.skimage`` where cuCIM is installed, else None."""
-    return importlib.import_module("cucim.skimage") if importlib.util.find_spec("cucim") is not None else None
 
 
 def cuda_device_count() -> int:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from darts_utils.device import array_namespace, is_cupy, scipy_namespace
-from darts_utils.runs import ObjectRuns, find_runs, runs_of_labels
+from darts_utils.runs import ObjectRuns, find_runs
 
 NEIGHBOURS = np.ones((3, 3), dtype=bool)
 """The structuring element of 8-connectivity."""
@@ -87,53 +87,6 @@ def label_objects(objects: Any) -> tuple[Any, int]:
         return found.labels(), found.count
     labels, count = scipy_namespace("ndimage", objects).label(objects, structure=_neighbours(objects))
     return labels.astype("int32", copy=False), int(count)
-
-
-def object_sizes_px(labels: Any, count: int) -> Any:
-    """Count the pixels of each object.
-
-    Args:
-        labels: ``(y, x)`` int32 from `label_objects`.
-        count: Number of objects.
-
-    Returns:
-        ``(count,)`` int64, the object with label 1 first.
-    """
-    return labelled(labels, count).sizes_px()
-
-
-def touching_outside(labels: Any, count: int, extent: Any) -> Any:
-    """Tell which objects have a pixel outside `extent`, or 8-adjacent to one outside.
-
-    Args:
-        labels: ``(y, x)`` int32 from `label_objects`.
-        count: Number of objects.
-        extent: ``(y, x)`` bool: True where the result is trusted. What lies beyond the array is not looked at.
-
-    Returns:
-        ``(count,)`` bool, the object with label 1 first.
-    """
-    return labelled(labels, count).touching_outside(extent)
-
-
-def keep_objects(labels: Any, keep: Any) -> Any:
-    """Return ``(y, x)`` bool: the pixels of the objects that stay.
-
-    Args:
-        labels: ``(y, x)`` int32 from `label_objects`.
-        keep: ``(count,)`` bool, the object with label 1 first.
-    """
-    return labelled(labels, len(keep)).mask(keep)
-
-
-def labelled(labels: Any, count: int) -> Objects:
-    """Take the objects of an image of labels as they are.
-
-    Args:
-        labels: ``(y, x)`` int32: 0 outside, 1 … `count` in objects.
-        count: Number of objects.
-    """
-    return LabelledObjects(labels, count) if is_cupy(labels) else runs_of_labels(labels, count=count)
 
 
 class LabelledObjects:

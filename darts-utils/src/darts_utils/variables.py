@@ -113,10 +113,6 @@ class VariableRegistry(Mapping[str, Variable]):
         """Return a new registry that also knows `variables`; this one stays as it is."""
         return VariableRegistry([*self._rows.values(), *variables])
 
-    def written_by(self, stage: str) -> tuple[str, ...]:
-        """Names of the variables that `stage` writes, in table order."""
-        return tuple(row.name for row in self._rows.values() if row.stage == stage)
-
 
 def _is_percent(text: str) -> bool:
     return text.replace(".", "", 1).isdecimal() and float(text) <= 100

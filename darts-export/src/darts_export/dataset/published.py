@@ -22,8 +22,6 @@ from darts_export.dataset.tracking import Tracks
 from darts_export.staleness import damage_of
 from darts_utils.errors import OutputError
 
-_SHOWN = 3
-
 
 @dataclass(frozen=True)
 class DatasetCheck:
