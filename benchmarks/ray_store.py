@@ -1,6 +1,5 @@
 """A Ray cluster for a benchmark, and what its object store says of itself."""
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from typing import Self
 import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
-from darts_nextgen.pipeline.ray_cluster import KEEP_PROCESSES, KEEP_PROCESSES_MS
+from darts_nextgen.pipeline.ray_cluster import keep_processes
 
 _EVERY_SECONDS = 0.2
 
@@ -18,7 +17,7 @@ _EVERY_SECONDS = 0.2
 @contextmanager
 def started_ray(*, cpus: int, store_bytes: int) -> Iterator[None]:
     """A cluster of one node, as a run starts it; each process computes with one thread."""
-    os.environ.setdefault(KEEP_PROCESSES, str(KEEP_PROCESSES_MS))
+    keep_processes()
     ray.init(
         address="local", num_cpus=cpus, num_gpus=0, object_store_memory=store_bytes, include_dashboard=False,
         log_to_driver=False, runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},

@@ -3,7 +3,8 @@
 import logging
 import threading
 
-from darts_nextgen.pipeline.node_watch import watched_nodes
+from darts_nextgen.pipeline.node_watch import news, watched_nodes
+from darts_nextgen.pipeline.ray_cluster import Node
 
 
 class Listing:
@@ -32,14 +33,22 @@ def said(caplog, *listings):
 
 
 def test_each_change_is_told_once(caplog):
-    a, b = {"a1": "10.0.0.1"}, {"b2": "10.0.0.2"}
+    a, b = {"a1": Node("10.0.0.1")}, {"b2": Node("10.0.0.2")}
     assert said(caplog, a | b, a | b, b, b, {}, {}, a, a) == [
-        ("WARNING", "node 10.0.0.1 a1 was lost, 1 with CPUs left: what ran there is done again elsewhere"),
-        ("WARNING", "node 10.0.0.2 b2 was lost, none with CPUs left: the run waits until one joins the cluster"),
-        ("WARNING", "node 10.0.0.1 a1 has joined the cluster, 1 with CPUs now"),
+        ("WARNING", "node 10.0.0.1 a1 was lost, 1 left: what ran there is done again elsewhere"),
+        ("WARNING", "node 10.0.0.2 b2 was lost, none left: the run waits until one joins the cluster"),
+        ("WARNING", "node 10.0.0.1 a1 has joined the cluster, 1 now"),
     ]
 
 
+def test_lost_gpus_are_not_passed_off_as_replaced():
+    a, b, c = Node("10.0.0.1", gpus=1.0), Node("10.0.0.2", gpus=1.0), Node("10.0.0.3")
+    (line,) = news({"a": a, "b": b, "c": c}, {"a": a, "c": c}, needs_gpus=True)
+    assert "2 left: the tiles that its model workers had wait until a GPU is free" in line
+    (line,) = news({"a": a, "c": c}, {"a": a}, needs_gpus=True)
+    assert "1 left: what ran there is done again elsewhere" in line
+
+
 def test_a_cluster_that_does_not_answer_ends_the_watch_alone(caplog):
-    messages = said(caplog, {"a1": "10.0.0.1"}, ConnectionError("gone"))
+    messages = said(caplog, {"a1": Node("10.0.0.1")}, ConnectionError("gone"))
     assert messages == [("DEBUG", "the nodes of the cluster are not watched any more")]

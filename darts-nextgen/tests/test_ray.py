@@ -5,6 +5,7 @@ import shutil
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ import ray
 import torch
 from rasterio.transform import from_origin
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
+from ray.data import DataContext
 from ray.experimental import get_object_locations
 
 from darts_nextgen import RunConfig, read_report, run_local, run_ray
@@ -24,6 +26,7 @@ from darts_nextgen.pipeline.plan import plan_run
 from darts_nextgen.pipeline.ray_board import Board
 from darts_nextgen.pipeline.ray_cluster import (
     KEEP_PROCESSES,
+    check_files,
     check_nodes,
     check_paths,
     connected,
@@ -243,25 +246,35 @@ def test_tiles_on_their_way_never_need_more_of_the_store_than_they_may(cluster, 
 
 
 @pytest.mark.slow
-def test_a_tile_that_kills_its_workers_fails_for_itself(cluster, config, monkeypatch):
-    prepare, deadly = prepare_scenes, config.scene[2].name
+def test_a_tile_that_kills_its_workers_fails_for_itself(cluster, config, monkeypatch, tmp_path):
+    prepare, deadly, deaths = prepare_scenes, config.scene[2].name, tmp_path / "deaths"
 
     def killed(table, *, spec):
-        row = tile_rows(table)[0]
-        if row.tile_id == deadly and spec.board.begin("load", [deadly])[0] <= spec.config.retries + 1:
-            os._exit(1)
-        yield from prepare(table, spec=spec)
+        kills = [row.tile_id == deadly for row in tile_rows(table)]
+        for prepared in prepare(table, spec=spec):
+            if any(kills):
+                if tile_rows(prepared)[0].status == "failed":  # without having been tried
+                    yield prepared
+                    continue
+                with deaths.open("a") as file:
+                    file.write("x")
+                os._exit(1)
+            yield prepared
 
     monkeypatch.setattr(engine, "prepare_scenes", killed)
     config = replace(config, scene=config.scene[1:], models=config.models[0] / "optical.pt", retries=1)
     report = run_ray(config)
     assert [row.status for row in report.rows] == ["done", "failed"]
-    assert report.rows[1].error.startswith("WorkerLost: ")
+    assert report.rows[1].error.startswith("WorkerLost: 2 workers were lost while they had the tile")
+    assert deaths.read_text() == "xx"
     assert report.rows[1].failed_stage == "load"
     assert report.exit_code == 1
 
 
-def test_scenes_that_arrive_during_the_run_are_mapped_as_they_come(cluster, config, tmp_path):
+def test_scenes_that_arrive_during_the_run_are_mapped_as_they_come(cluster, config, tmp_path, monkeypatch):
+    # The workers are in another folder than this process; and Ray would end what makes no progress for a while.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(DataContext.get_current(), "execution_no_progress_timeout_s", 0.5)
     pipe = tmp_path / "scenes"
     os.mkfifo(pipe)
     ended = threading.Event()
@@ -281,13 +294,14 @@ def test_scenes_that_arrive_during_the_run_are_mapped_as_they_come(cluster, conf
     writer = threading.Thread(target=write)
     writer.start()
     streamed = replace(
-        config, scene=(), scenes=(str(pipe),), models=config.models[0] / "optical.pt",
+        config, scene=(), scenes=("scenes",), models=config.models[0] / "optical.pt", out=Path("results"),
         ray=RayConfig(tiles_per_call=2, model_workers=1),
     )  # fmt: skip
     report = run_ray(streamed, progress=told)
     writer.join()
     assert [row.status for row in report.rows] == ["done", "failed", "done"]
-    assert read_report(report.table) == report
+    assert read_report(tmp_path / "results" / "results.parquet") == report
+    assert (tmp_path / "results" / report.rows[0].tile_id / "manifest.json").exists()
 
 
 @pytest.mark.slow
@@ -308,6 +322,7 @@ def test_a_long_list_takes_little_memory(cluster, config, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The minimum number of concurrent actors:UserWarning")  # of the last stream
 def test_streams_of_ray_follow_each_other_where_there_are_many_scenes(cluster, config, monkeypatch):
     monkeypatch.setattr(ray_feed, "_SCENES_PER_STREAM", 2)
     gone = [config.out / "gone" / f"scene{number}" for number in range(5)]
@@ -358,7 +373,7 @@ def test_the_plan_is_printed_and_nothing_is_written(cluster, config, darts):
     ]
     code, out, _ = darts("run", *options, "--engine", "ray", "--tiles-per-call", 2, "--device", "cpu")
     assert code == 0
-    assert "# inference: 2 workers of 0.5 CPU and 0 GPU on cpu, 2 tiles per call" in out
+    assert "# inference: 1 worker of 0.5 CPU and 0 GPU on cpu, 2 tiles per call" in out  # for one scene
     assert not config.out.exists()
     code, _, err = darts("run", *options, "--engine", "ray", "--device", "cuda")
     assert code == 2
@@ -372,6 +387,29 @@ def test_a_cluster_that_is_there_is_used(cluster):
     with connected("somewhere:1"):
         assert [node["CPU"] for node in node_resources()] == [2]
     assert ray.is_initialized()
+
+
+def test_without_an_address_nobody_elses_cluster_is_used(monkeypatch):
+    begun = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda *, address, **_: begun.append(address))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for address in (None, "host:1"):
+        with connected(address):
+            pass
+    monkeypatch.setenv("RAY_ADDRESS", "other:1")
+    for address in (None, "host:1"):
+        with connected(address):
+            pass
+    assert begun == ["local", "host:1", "other:1", "host:1"]
+
+
+def test_a_node_with_other_models_is_named():
+    check_files({"model 'a'": "1", "model 'b'": "2"}, expected={"model 'a'": "1"}, node="n")
+    message = "expected the same files on every node, but on node n model 'a', model 'c' differs: copy the files"
+    with pytest.raises(ConfigError, match=message):
+        check_files({"model 'a'": "1"}, expected={"model 'a'": "2", "model 'c'": "3"}, node="n")
 
 
 def test_a_cluster_that_is_not_there_is_named(monkeypatch):
@@ -393,7 +431,7 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch):
         ({}, "cuda:1", NODE | {"GPU": 2.0}, "device='cuda:1' names a GPU of one machine"),
         ({"model_gpus": 1}, "cpu", NODE | {"GPU": 1.0}, "expected ray.model_gpus to be 0 with device='cpu', but got 1"),
         ({}, "auto", {"GPU": 1.0}, "expected a cluster with CPUs"),
-        ({"task_cpus": 9}, "auto", NODE, "expected a node with 9 CPUs .* the largest with 8 CPUs"),
+        ({"task_cpus": 9}, "auto", NODE, "expected a node with 9 CPUs .* of which have 8 CPUs and 16.0 GB"),
         ({"model_workers": 8, "model_cpus": 1}, "auto", NODE, "expected room for 8 model workers of 1 CPU"),
     ],
 )

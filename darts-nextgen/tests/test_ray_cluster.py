@@ -116,12 +116,14 @@ def test_two_nodes_make_of_12_scenes_what_one_process_makes(two_nodes, scenes, e
     assert len({row.tile_id for row in report.rows}) == 12
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("what", KILLED)
-def test_what_is_killed_in_the_middle_costs_nothing(two_nodes, scenes, expected, tmp_path, what, seed):
+@pytest.mark.parametrize(
+    ("what", "seed", "tiles_per_call"), [*((what, seed, 1) for what in KILLED for seed in range(3)), ("node", 3, 3)]
+)
+def test_what_is_killed_in_the_middle_costs_nothing(two_nodes, scenes, expected, tmp_path, what, seed, tiles_per_call):
     chance = random.Random(f"{what} {seed}")  # noqa: S311
     out, log = tmp_path / "out", tmp_path / "log"
-    process = begin(command(scenes, out, "--engine", "ray", "--address", two_nodes.address), log, nodes=two_nodes)
+    options = ["--engine", "ray", "--address", two_nodes.address, "--tiles-per-call", tiles_per_call]
+    process = begin(command(scenes, out, *options), log, nodes=two_nodes)
     wait_for_tiles(out, process, count=chance.randint(1, 6))
     time.sleep(chance.random())
     victims = [node for node in two_nodes.workers if node.processes(KILLED[what])]
@@ -140,12 +142,12 @@ def test_a_run_without_nodes_says_so_and_goes_on_when_one_joins(two_nodes, scene
     for node in two_nodes.workers:
         node.kill("")
     ended = time.monotonic() + 120
-    while "none with CPUs left: the run waits until one joins the cluster" not in log.read_text():
+    while "none left: the run waits until one joins the cluster" not in log.read_text():
         assert process.poll() is None
         assert time.monotonic() < ended
         time.sleep(0.5)
     two_nodes.start().wait()
-    assert "has joined the cluster, 1 with CPUs now" in finish(process, log)
+    assert "has joined the cluster, 1 now" in finish(process, log)
     assert differences(out, expected) == set()
 
 

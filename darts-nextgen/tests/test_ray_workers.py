@@ -1,8 +1,11 @@
 """What the workers of a Ray run do with tables of tiles; called here in this process, without a cluster."""
 
+import errno
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -90,6 +93,79 @@ def test_where_a_call_fails_its_tiles_go_one_by_one(spec, prepared, monkeypatch)
     assert [row.status for row in rows] == ["pending", "failed", "pending"]
     assert (rows[1].failed_stage, rows[1].error) == ("inference", "RuntimeError: this one")
     assert rows[1].traceback.exists()
+
+
+def test_each_tile_comes_back_in_its_own_place(spec, prepared):
+    worker = ModelWorker(spec)
+    ended = [tile_table(replace(tile_rows(table)[0], status="current")) for table in prepared]
+    for tables in (
+        prepared,
+        [prepared[0], ended[1], prepared[2]],
+        [prepared[0], prepared[1], ended[2]],
+        [*ended[:2], prepared[2]],
+    ):
+        given = pa.concat_tables(tables, promote_options="default")
+        found = [tile_rows(table)[0] for table in worker(given)]
+        assert [(row.tile_id, row.status) for row in found] == [(row.tile_id, row.status) for row in tile_rows(given)]
+
+
+class Tries:
+    """A board in this process."""
+
+    def __init__(self):
+        self.counts = Counter()
+
+    def begin(self, stage, tile_ids):
+        self.counts.update(tile_ids := [(stage, each) for each in tile_ids])
+        return [self.counts[each] for each in tile_ids]
+
+    def end(self, stage, tile_ids):
+        for each in tile_ids:
+            self.counts.pop((stage, each), None)
+
+
+def test_tiles_with_which_a_worker_was_lost_go_one_by_one_and_the_deadly_one_fails(spec, prepared, monkeypatch):
+    infer, calls, deadly = ray_workers.infer_tiles, [], tile_rows(prepared[1])[0].tile_id
+
+    def fatal(tiles, **options):
+        calls.append([tile.attrs["tile_id"] for tile in tiles])
+        if deadly in calls[-1]:
+            raise KeyboardInterrupt  # no error of a tile: the worker ends
+        return infer(tiles, **options)
+
+    monkeypatch.setattr(ray_workers, "infer_tiles", fatal)
+    watched = replace(spec, board=Tries(), config=replace(spec.config, retries=1))
+    table = pa.concat_tables(prepared, promote_options="default")
+    names = [row.tile_id for row in tile_rows(table)]
+    for _ in range(3):  # together, then alone, as often as it may be tried
+        with pytest.raises(KeyboardInterrupt):
+            list(ModelWorker(watched)(table))
+    rows = [tile_rows(each)[0] for each in ModelWorker(watched)(table)]
+    assert [row.status for row in rows] == ["pending", "failed", "pending"]
+    assert rows[1].error.startswith("WorkerLost: 2 workers were lost while they had the tile")
+    assert calls == [names, names[:1], names[1:2], names[:1], names[1:2], names[:1], names[2:]]
+    assert not watched.board.counts  # nothing is remembered of what has ended
+
+
+def test_models_that_storage_did_not_give_are_loaded_again(spec, prepared, monkeypatch):
+    load, failures = (
+        ray_workers.load_models,
+        [OSError(errno.ESTALE, "stale"), OSError(errno.EIO, "broken"), ValueError("no")],
+    )
+
+    def failing(config):
+        if failures:
+            raise failures.pop(0)
+        return load(config)
+
+    monkeypatch.setattr(ray_workers, "load_models", failing)
+    worker = ModelWorker(replace(spec, config=replace(spec.config, retries=1)))
+    assert [str(each) for each in failures] == ["no"]  # what may pass was tried once more at once
+    (failed,) = (tile_rows(table)[0] for table in worker(prepared[0]))
+    assert failed.error == "CheckpointError: the models cannot be used on this node: ValueError: no"
+    (mapped,) = (tile_rows(table)[0] for table in worker(prepared[0]))
+    assert mapped.status == "pending"
+    assert mapped.error is None
 
 
 TASKS_WITHOUT_MODELS = """

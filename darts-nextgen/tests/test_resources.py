@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_nextgen.pipeline.resources import RayConfig, derive_resources
-from darts_utils.errors import DartsWarning
+from darts_utils.errors import ConfigError, DartsWarning
 
 STORES = {"memory": 16e9, "object_store_memory": 8e9}
 
@@ -69,3 +69,35 @@ def test_options_by_which_a_run_may_stand_still_when_nodes_are_lost_are_warned_o
         DartsWarning, match=r"4 model workers of 0.5 CPU may come to take all CPUs .* smaller ray.model_cpus"
     ):
         derive_resources(RayConfig(model_cpus=0.5), device="auto", nodes=cluster(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "nodes", "message"),
+    [
+        (
+            {"task_memory_gb": 100},
+            cluster(8, 8),
+            "expected a node with 0.75 CPUs and 100.0 GB for a task, .* 8 CPUs and 16.0 GB",
+        ),
+        (
+            {"model_cpus": 4},
+            [*cluster(2, gpus=1), *cluster(64)],
+            "1 model workers of 4 CPU and 1 GPU .* room for 0 such workers",
+        ),
+        (
+            {"model_gpus": 0.6, "model_workers": 3},
+            cluster(8, 8, gpus=1),
+            "3 model workers .* with room for 2 such workers",
+        ),
+        ({"model_cpus": 3, "model_workers": 2}, cluster(4, 3), None),
+        ({"model_cpus": 3, "model_workers": 2}, cluster(4, 2, 2), "2 model workers .* with room for 1 such workers"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:if nodes are lost")
+def test_what_no_single_node_has_room_for_is_refused(options, nodes, message):
+    config = RayConfig(**options)
+    if message is None:
+        assert derive_resources(config, device="auto", nodes=nodes).model_workers == 2
+        return
+    with pytest.raises(ConfigError, match=message):
+        derive_resources(config, device="auto", nodes=nodes)

@@ -29,7 +29,7 @@ import pyarrow as pa
 import ray
 
 from darts_nextgen.pipeline.queueing import Queued
-from darts_nextgen.pipeline.ray_cluster import node_resources
+from darts_nextgen.pipeline.ray_cluster import keep_processes, node_resources
 from darts_nextgen.pipeline.ray_feed import ended_scenes
 from darts_nextgen.pipeline.ray_stream import Operators
 from darts_nextgen.pipeline.ray_workers import tile_rows, tile_table
@@ -109,6 +109,7 @@ def simulate(workers: int, profile: Profile, *, speed: float, calls: int) -> Rat
     before_after = sum(sum(tile[stage] for stage in BEFORE + AFTER) for tile in profile)
     inference = sum(tile["inference"] for tile in profile)
     tasks = math.ceil(1.5 * workers * before_after / inference) + 1  # half as many more CPUs as would be busy
+    keep_processes()
     ray.init(
         address="local", num_cpus=workers + tasks, num_gpus=workers, object_store_memory=500_000_000,
         include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},

@@ -1,6 +1,7 @@
 """The runtime of a Ray cluster: the stages of a run as a stream of tiles through tasks, model workers and tasks again."""
 
 import logging
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -8,6 +9,7 @@ from itertools import islice
 
 from darts_nextgen.pipeline.admission import expected_bytes
 from darts_nextgen.pipeline.config import RunConfig
+from darts_nextgen.pipeline.inputs import model_hashes
 from darts_nextgen.pipeline.local import Progress, log_progress, run_folder
 from darts_nextgen.pipeline.node_watch import watched_nodes
 from darts_nextgen.pipeline.partitions import kept_table
@@ -21,6 +23,8 @@ from darts_nextgen.pipeline.ray_stream import Operators
 from darts_nextgen.pipeline.ray_workers import ModelWorker, RaySpec, finish_tiles, prepare_scenes
 from darts_nextgen.pipeline.report import RunReport
 from darts_nextgen.pipeline.resources import Resources, derive_resources
+from darts_nextgen.pipeline.runfiles import absolute_config
+from darts_utils.files import exists
 from darts_utils.logging import get_logger
 
 _logger = get_logger(__name__)
@@ -41,11 +45,12 @@ def run_ray(config: RunConfig, *, force: bool = False, progress: Progress = log_
         What became of each tile, as `darts_nextgen.pipeline.local.run_local` returns it, with the same files.
 
     Raises:
-        ConfigError: As `run_local`, and: the cluster has no GPU and one is asked for, a worker would never find a place, or a
-            node has other versions; nothing has been written.
+        ConfigError: As `run_local`, and: the cluster has no GPU and one is asked for, a worker or a task would never find a place,
+            or a node has other versions, other models, or does not see the paths; nothing has been written.
         CheckpointError: A model file cannot be used; nothing has been written.
         UnknownFrameworkError: No installed package provides a model's framework; nothing has been written.
         OutputError: Configuration or report cannot be written, or another run is writing into the same folder.
+        DartsError: The cluster has broken off during the run.
 
     Notes:
         A scene that cannot be mapped is a row of the report, also where it has cost its workers their lives, and the others
@@ -72,20 +77,30 @@ def plan_ray(config: RunConfig) -> Resources:
 
 
 def _plan(config: RunConfig) -> RunPlan:
-    """Plan on the CPU: the GPUs may be elsewhere."""
-    return plan_run(replace(config, device="cpu"))
+    """Plan on the CPU, since the GPUs may be elsewhere; so may be the folders in which the workers are."""
+    return plan_run(absolute_config(replace(config, device="cpu")))
 
 
 def _checked(plan: RunPlan, *, device: str) -> Resources:
-    found = derive_resources(plan.config.ray, device=device, nodes=node_resources())
     config = plan.config
+    found = derive_resources(config.ray, device=device, nodes=node_resources())
+    if plan.total is not None:  # no workers without a call
+        found = replace(found, model_workers=max(1, min(found.model_workers, -(-plan.total // found.tiles_per_call))))
     folders = dict.fromkeys(task.path.parent for task in plan.tasks)
     given = [*config.models, *(path for path in (config.dem, config.tcvis) if path is not None)]
     # what cannot be read here either is told by the tiles that need it
     check_nodes(
-        read=[path.absolute() for path in (*given, *islice(folders, _MOST_FOLDERS)) if path.exists()], write=config.out
+        read=[path for path in (*given, *islice(folders, _MOST_FOLDERS)) if exists(path)],
+        write=config.out,
+        same=partial(_digests, config, tuple(plan.model_hashes)),
     )
     return found
+
+
+def _digests(config: RunConfig, models: Collection[str]) -> dict[str, str]:
+    """Digest of the file of each model that takes part, under a name for the reader."""
+    found = model_hashes(config)
+    return {f"model '{name}'": found.get(name, "none") for name in models}
 
 
 def _mapped(plan: RunPlan, resources: Resources, *, force: bool, progress: Progress) -> RunReport:
@@ -100,7 +115,7 @@ def _mapped(plan: RunPlan, resources: Resources, *, force: bool, progress: Progr
             resources=resources,
             needed_bytes=lambda row: needed_bytes(row.scene),
         )
-        with watched_nodes(), closing(ended):
+        with watched_nodes(needs_gpus=resources.model_gpus > 0), closing(ended):
             for scene, row in ended:
                 table.end(scene.number, row)
                 for note in row.warnings:

@@ -1,8 +1,9 @@
 """A connection to a Ray cluster, and what its nodes are and have."""
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,16 @@ KEEP_PROCESSES = "RAY_idle_worker_killing_time_threshold_ms"
 """How long a node of Ray keeps processes that wait for a task beyond the number of its free CPUs; read when the node is started.
 The second that Ray gives them is less than what a process needs to start."""
 
-KEEP_PROCESSES_MS = 600_000
+_KEEP_PROCESSES_MS = 600_000
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Be connected to a cluster: the one of this process if there is one, else that of the address, else a new one.
+    """Be connected to a cluster.
+
+    Args:
+        address: Where it is; None: where the environment variable ``RAY_ADDRESS`` says, else a new one on this machine. Where this
+            process is already connected to a cluster, that one is used.
 
     Raises:
         ConfigError: There is no cluster at the address.
@@ -30,15 +35,22 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault(KEEP_PROCESSES, str(KEEP_PROCESSES_MS))  # for the nodes of a new cluster
+    keep_processes()
+    # Without an address Ray would take whichever cluster was started last on this machine, by whomever.
+    found = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
-        ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=True)
+        ray.init(address=found, include_dashboard=False if found == "local" else None, log_to_driver=True)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ConfigError(f"cannot use the Ray cluster at {address!r} ({error}): check ray.address") from error
+        raise ConfigError(f"cannot use the Ray cluster at {found!r} ({error}): check ray.address") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def keep_processes() -> None:
+    """Let the nodes that this process starts keep processes that wait for a task, unless the environment says otherwise."""
+    os.environ.setdefault(KEEP_PROCESSES, str(_KEEP_PROCESSES_MS))
 
 
 def node_resources() -> list[dict[str, float]]:
@@ -46,38 +58,59 @@ def node_resources() -> list[dict[str, float]]:
     return [dict(node["Resources"]) for node in _nodes()]
 
 
-def working_nodes() -> dict[str, str]:
-    """Ray's id of each living node with CPUs → its address."""
+@dataclass(frozen=True)
+class Node:
+    """A node on which something can run."""
+
+    address: str
+    """Where it listens."""
+    gpus: float = 0.0
+    """Its GPUs."""
+
+
+def working_nodes() -> dict[str, Node]:
+    """Ray's id of each living node with CPUs → what it is."""
     working = (node for node in _nodes() if node["Resources"].get("CPU", 0) > 0)
-    return {str(node["NodeID"]): str(node["NodeManagerAddress"]) for node in working}
+    return {
+        str(node["NodeID"]): Node(str(node["NodeManagerAddress"]), node["Resources"].get("GPU", 0.0))
+        for node in working
+    }
 
 
-def check_nodes(*, read: Collection[Path] = (), write: Path | None = None, timeout_seconds: float = 120.0) -> None:
+def check_nodes(
+    *,
+    read: Collection[Path] = (),
+    write: Path | None = None,
+    same: Callable[[], Mapping[str, str]] = dict,
+    timeout_seconds: float = 120.0,
+) -> None:
     """Ask every node for its versions and for what it can read, and refuse nodes that could not do the work.
 
     Args:
         read: Files and folders that every node must be able to read.
         write: Folder that every node must be able to write into; it may not be there yet.
+        same: Called on every node: names of files, as a reader knows them → their digests, which must be those of this process.
         timeout_seconds: How long a node may take to answer.
 
     Raises:
         ConfigError: A node cannot run DARTS, does not answer, has other versions than this process, or cannot read or write
-            what it must; names it.
+            what it must, or has other files; names it.
     """
-    addresses = working_nodes()
+    nodes = working_nodes()
     asked = {
         node_id: _ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False)).remote(
-            [*map(str, read)], None if write is None else str(write)
+            [*map(str, read)], None if write is None else str(write), same
         )
-        for node_id in addresses
+        for node_id in nodes
     }
-    expected = versions()
+    expected, digests = versions(), same()
     for node_id, reference in asked.items():
-        name = f"{addresses[node_id]} {node_id[:8]}"
+        name = f"{nodes[node_id].address} {node_id[:8]}"
         try:
-            found, troubles = ray.get(reference, timeout=timeout_seconds)
+            found, troubles, other = ray.get(reference, timeout=timeout_seconds)
             check_versions(found, expected=expected, node=name)
             check_paths(troubles, node=name)
+            check_files(other, expected=digests, node=name)
         except ray.exceptions.RayError as error:
             if node_id not in working_nodes():
                 continue  # it was lost just now, which a run survives
@@ -103,6 +136,20 @@ def check_paths(troubles: Sequence[str], *, node: str) -> None:
         )
 
 
+def check_files(found: Mapping[str, str], *, expected: Mapping[str, str], node: str) -> None:
+    """Refuse a node whose files have other contents.
+
+    Raises:
+        ConfigError: Digests differ; names the files.
+    """
+    other = [name for name, digest in expected.items() if found.get(name) != digest]
+    if other:
+        raise ConfigError(
+            f"expected the same files on every node, but on node {node} {', '.join(other)} differs: copy the files, or keep "
+            "them on storage that all nodes share"
+        )
+
+
 def path_troubles(read: Sequence[str], write: str | None) -> list[str]:
     """What this process cannot read, or write into, in words.
 
@@ -124,5 +171,8 @@ def _is_readable(path: Path) -> bool:
 
 
 @ray.remote(num_cpus=0, max_retries=0)
-def _ask(read: list[str], write: str | None) -> tuple[Versions, list[str]]:
-    return versions(), path_troubles(read, write)
+def _ask(
+    read: list[str], write: str | None, same: Callable[[], Mapping[str, str]]
+) -> tuple[Versions, list[str], Mapping[str, str]]:
+    troubles = path_troubles(read, write)
+    return versions(), troubles, {} if troubles else same()

@@ -4,7 +4,6 @@ What the operators do, and what a tile needs, is handed in: a run hands in its s
 """
 
 import contextlib
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -56,7 +55,7 @@ def ended_scenes(
         is a failed row.
 
     Raises:
-        DartsError: The cluster has broken off.
+        DartsError: The cluster has broken off, or done a scene twice.
 
     Notes:
         To be closed by who asks for no more, lest a thread wait for room for ever.
@@ -96,8 +95,11 @@ class _Feed:
         self._trouble: BaseException | None = None
 
     def ended(self) -> Iterator[tuple[Queued, TileRow]]:
-        while not self._is_over:
-            yield from self._stream()
+        try:
+            while not self._is_over:
+                yield from self._stream()
+        finally:
+            self._admission.close()
 
     def _stream(self) -> Iterator[tuple[Queued, TileRow]]:
         """Map the next scenes by one stream of Ray Data, which notes a little about each of its blocks, and so must end."""
@@ -110,7 +112,11 @@ class _Feed:
             for batch in stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 for row in tile_rows(batch):
                     if row.tile_id != _BLANK.tile_id:
-                        posted = self._on_the_way.pop(row.tile_id)
+                        posted = self._on_the_way.pop(row.tile_id, None)
+                        if posted is None:
+                            raise DartsError(
+                                f"Ray has given tile '{row.tile_id}' twice: start the run again, and it makes what is missing"
+                            )
                         board.take_down(posted.number)
                         self._leave(posted.scene, row)
                         yield posted.scene, row
@@ -120,18 +126,14 @@ class _Feed:
                 f"the run broke off, because the Ray cluster did ({' '.join(str(error).split())[-300:]}): start it again, and "
                 "it goes on where it was"
             ) from error
-        finally:
-            if sys.exception() is not None:
-                self._admission.close()
         if self._trouble is not None:
             raise self._trouble
         yield from self._taken_refused()
 
     def _leave(self, scene: Queued, row: TileRow) -> None:
         """Make room for others, as soon as Ray has freed what the tile has needed."""
-        needed = row.bytes.get("inference", 0)
-        leave = partial(self._admission.leave, scene.number, measured_bytes=needed)
-        if needed == 0:
+        leave = partial(self._admission.leave, scene.number, measured_bytes=row.bytes.get("inference", 0))
+        if not row.bytes:  # it never was a tile
             leave()
             return
         timer = threading.Timer(_FREED_AFTER_SECONDS, leave)
@@ -159,14 +161,15 @@ class _Feed:
                 self._is_over = True
         except BaseException as error:  # noqa: BLE001 - it is raised by the other thread
             self._trouble, self._is_over = error, True
-        with contextlib.suppress(ray.exceptions.RayError):  # the cluster may be gone
+        with contextlib.suppress(Exception):  # the cluster may be gone, or this process not connected to it any more
             board.close()
 
     def _post(self, scene: Queued, board: Board, number: int) -> int:
         row = scene.row
-        if row.tile_id in self._on_the_way:
+        other = self._on_the_way.get(row.tile_id)  # which may end at any moment
+        if other is not None:
             error = (
-                f"ConfigError: expected a tile id of its own for each scene, but '{self._on_the_way[row.tile_id].scene.row.scene}' "
+                f"ConfigError: expected a tile id of its own for each scene, but '{other.scene.row.scene}' "
                 "has the same and is being mapped: rename one, or map them apart"
             )
             self._refused.append((scene, replace(row, status="failed", error=error)))

@@ -53,10 +53,12 @@ def stream_tables(source: Callable[[], Dataset], operators: Operators, *, resour
     # The source lets in what has room. Shares of Ray's would only block what is let in: an operator whose share is smaller than
     # its task waits for ever, as long as another one works, and the source always does.
     context.op_resource_reservation_enabled = False
+    context.execution_no_progress_timeout_s = -1  # nothing may come for hours: new scenes, or a node
     context.target_max_block_size = 1
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     with DataContext.current(context):
+        # Ray would run these tasks inside of the model workers if they asked for the same resources; a worker asks for no memory.
         prepared = source().map_batches(
             operators.prepare,
             batch_size=None,

@@ -6,7 +6,7 @@ or has nothing left to do, goes on as a row without a tile.
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,9 @@ from darts_nextgen.pipeline.rows import TILE_COLUMN, from_row, to_row
 from darts_nextgen.pipeline.stages import infer_tiles, load_models, run_stages
 from darts_nextgen.pipeline.tasks import SceneTask
 from darts_nextgen.pipeline.tile_steps import Handling, NamedStep, failed_row, noted_row, take_steps, timed_row
+from darts_nextgen.pipeline.transience import is_transient
 from darts_utils.errors import CheckpointError
-from darts_utils.faults import attempt, caught_warnings, note_lines
+from darts_utils.faults import Attempt, attempt, caught_warnings, note_lines
 from darts_utils.logging import configure_logging, get_logger, log_tile
 
 REPORT_COLUMN = "darts_row"
@@ -171,32 +172,53 @@ class ModelWorker:
     def __init__(self, spec: RaySpec) -> None:
         spec.start_logging()
         self._spec = spec
-        # A model that cannot be loaded here is told by each tile, as every other error is.
-        self._loaded = attempt(partial(_load_same_models, spec), step="loading the models", logger=_logger)
+        self._loaded = self._load()
 
     def __call__(self, table: pa.Table) -> Iterator[pa.Table]:
         """Add the probabilities to the tiles of a table; their patches share the batches of the networks."""
+        if self._loaded.value is None:  # what was wrong with the storage may have passed
+            self._loaded = self._load()
         rows = tile_rows(table)
-        pending = [index for index, row in enumerate(rows) if row.status == "pending"]
-        yield from (tile_table(row) for row in rows if row.status != "pending")
-        if len(pending) > 1 and self._is_first_try([rows[index] for index in pending]):
-            tiles = [from_row(table, index=index) for index in pending]
-            with caught_warnings() as caught:
-                together = attempt(partial(self._infer_together, tiles), step="inference", logger=_logger)
-            if together.value is not None:
-                seconds = together.seconds / len(tiles)
-                for index, tile in zip(pending, together.value, strict=True):
-                    row = timed_row(rows[index], "inference", seconds=seconds, made=tile)
-                    with log_tile(row.tile_id):
-                        row = noted_row(row, note_lines(caught, tile_id=row.tile_id))
-                    yield _travelling(row, tile, spec=self._spec)
-                self._note_end([rows[index] for index in pending])
-                return
-        for index in pending:  # one by one, so that each fails for itself
-            yield from _watched(
-                rows[index], "inference", partial(self._inferred, rows[index], table, index=index), spec=self._spec
-            )
-        self._note_end([rows[index] for index in pending])
+        pending = {index: row for index, row in enumerate(rows) if row.status == "pending"}
+        together = self._inferred_together(pending, table)
+        # Each in its own place, whatever has become of the others: of a call that is done again, because a node was lost, Ray
+        # takes what is missing by its place, and a tile that was pending the first time may be current by now.
+        for index, row in enumerate(rows):
+            if index not in pending:
+                yield tile_table(row)
+            elif index in together:
+                yield _travelling(*together.pop(index), spec=self._spec)
+            else:  # alone, so that it fails for itself
+                yield from _watched(row, "inference", partial(self._inferred, row, table, index=index), spec=self._spec)
+        self._note_end([*pending.values()])
+
+    def _load(self) -> Attempt[Any]:
+        """Load the models; where that fails each tile tells it, as every other error."""
+        return attempt(
+            partial(_load_same_models, self._spec),
+            step="loading the models",
+            logger=_logger,
+            retries=self._spec.config.retries,
+            may_pass=is_transient,
+        )
+
+    def _inferred_together(
+        self, pending: Mapping[int, TileRow], table: pa.Table
+    ) -> dict[int, tuple[TileRow, xr.Dataset]]:
+        """The tiles of a call, by their places, whose patches have shared batches; nothing where they have to go one by one."""
+        if len(pending) < 2 or not self._is_first_try([*pending.values()]):
+            return {}
+        tiles = [from_row(table, index=index) for index in pending]
+        with caught_warnings() as caught:
+            together = attempt(partial(self._infer_together, tiles), step="inference", logger=_logger)
+        if together.value is None:
+            return {}
+        found = {}
+        for (index, row), tile in zip(pending.items(), together.value, strict=True):
+            timed = timed_row(row, "inference", seconds=together.seconds / len(tiles), made=tile)
+            with log_tile(row.tile_id):
+                found[index] = (noted_row(timed, note_lines(caught, tile_id=row.tile_id)), tile)
+        return found
 
     def _is_first_try(self, rows: Sequence[TileRow]) -> bool:
         """Whether no worker was lost with these tiles; where one was, they go one by one, to find the one that did it."""

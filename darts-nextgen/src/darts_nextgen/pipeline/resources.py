@@ -77,7 +77,8 @@ class Resources:
     def lines(self) -> list[str]:
         """Say it to a reader, one line for each stage."""
         task = f"tasks of {self.task_cpus:g} CPU and {self.task_memory_bytes / _GB:.2f} GB"
-        worker = f"{self.model_workers} workers of {self.model_cpus:g} CPU and {self.model_gpus:g} GPU on {self.device}"
+        count = "1 worker" if self.model_workers == 1 else f"{self.model_workers} workers"
+        worker = f"{count} of {self.model_cpus:g} CPU and {self.model_gpus:g} GPU on {self.device}"
         return [
             f"load, preprocess: {task}",
             f"inference: {worker}, {self.tiles_per_call} tiles per call",
@@ -135,12 +136,9 @@ def derive_resources(config: RayConfig, *, device: str, nodes: Sequence[Mapping[
         places = [(node["CPU"], workers) for node in working]
     places = [(node_cpus, min(count, workers)) for node_cpus, count in places if count > 0]
     model_cpus, task_cpus = _shares(config, places, on_gpu=on_gpu)
-    _check_places(working, has, cpus=max(task_cpus, model_cpus), gpus=model_gpus)
-    if workers * model_cpus + task_cpus > cpus or workers * model_gpus > gpus + _ROUNDING:
-        raise ConfigError(
-            f"expected room for {workers} model workers of {model_cpus:g} CPU and {model_gpus:g} GPU beside a task of "
-            f"{task_cpus:g} CPU, but {has}: ask for less, or add nodes"
-        )
+    task_memory_bytes = _task_memory_bytes(config, working, task_cpus)
+    _check_task(working, has, cpus=task_cpus, memory_bytes=task_memory_bytes)
+    _check_workers(working, has, workers=workers, cpus=model_cpus, gpus=model_gpus, task_cpus=task_cpus)
     if any(node_cpus - count * model_cpus < task_cpus - _ROUNDING for node_cpus, count in places):
         warnings.warn(
             f"if nodes are lost, {workers} model workers of {model_cpus:g} CPU may come to take all CPUs of those that are left, "
@@ -148,11 +146,10 @@ def derive_resources(config: RayConfig, *, device: str, nodes: Sequence[Mapping[
             DartsWarning,
             stacklevel=2,
         )
-    memory = [node.get("memory", 0) * min(1, task_cpus / node["CPU"]) for node in working]
     store = sum(node.get("object_store_memory", 0) for node in nodes)
     return Resources(
         task_cpus=task_cpus,
-        task_memory_bytes=int(min(memory) if config.task_memory_gb is None else config.task_memory_gb * _GB),
+        task_memory_bytes=task_memory_bytes,
         model_workers=workers,
         model_cpus=model_cpus,
         model_gpus=model_gpus,
@@ -185,11 +182,34 @@ def _shares(config: RayConfig, places: Sequence[tuple[float, int]], *, on_gpu: b
     return model_cpus, task_cpus if config.task_cpus is None else config.task_cpus
 
 
-def _check_places(nodes: Sequence[Mapping[str, float]], has: str, *, cpus: float, gpus: float) -> None:
-    """A task runs on one node: together the nodes may have enough, and still no place for it."""
-    if not any(node.get("CPU", 0) >= cpus for node in nodes) or not any(node.get("GPU", 0) >= gpus for node in nodes):
-        largest = max(node.get("CPU", 0) for node in nodes)
+def _task_memory_bytes(config: RayConfig, nodes: Sequence[Mapping[str, float]], task_cpus: float) -> int:
+    if config.task_memory_gb is not None:
+        return int(config.task_memory_gb * _GB)
+    return int(min(node.get("memory", 0) * min(1, task_cpus / node["CPU"]) for node in nodes))
+
+
+# What is asked for must fit on a single node: together the nodes may have enough, and still no place for it.
+
+
+def _check_task(nodes: Sequence[Mapping[str, float]], has: str, *, cpus: float, memory_bytes: int) -> None:
+    if not any(node["CPU"] >= cpus - _ROUNDING and node.get("memory", 0) >= memory_bytes for node in nodes):
+        sizes = sorted({(node["CPU"], node.get("memory", 0) / _GB) for node in nodes}, reverse=True)
+        largest = ", ".join(f"{node_cpus:g} CPUs and {memory_gb:.1f} GB" for node_cpus, memory_gb in sizes[:3])
         raise ConfigError(
-            f"expected a node with {cpus:g} CPUs and one with {gpus:g} GPUs, but {has}, the largest with {largest:g} CPUs: ask "
-            "for less"
+            f"expected a node with {cpus:g} CPUs and {memory_bytes / _GB:.1f} GB for a task, but {has}, the largest of which have "
+            f"{largest}: choose a smaller ray.task_cpus or ray.task_memory_gb"
+        )
+
+
+def _check_workers(
+    nodes: Sequence[Mapping[str, float]], has: str, *, workers: int, cpus: float, gpus: float, task_cpus: float
+) -> None:
+    places = 0
+    for node in nodes:
+        by_cpus = int(node["CPU"] / cpus + _ROUNDING)
+        places += min(by_cpus, _gpu_places(node.get("GPU", 0), gpus)) if gpus > 0 else by_cpus
+    if places < workers or workers * cpus + task_cpus > sum(node["CPU"] for node in nodes) + _ROUNDING:
+        raise ConfigError(
+            f"expected room for {workers} model workers of {cpus:g} CPU and {gpus:g} GPU beside a task of {task_cpus:g} CPU, but "
+            f"{has}, with room for {places} such workers: ask for less, or add nodes"
         )

@@ -92,6 +92,11 @@ def config_toml(config: RunConfig) -> str:
     return tomli_w.dumps(absolute_paths(config_table(config), folder=Path.cwd()))
 
 
+def absolute_config(config: RunConfig) -> RunConfig:
+    """The same with every path absolute, so that it means the same in a process that works in another folder."""
+    return parse_config(absolute_paths(config_table(config), folder=Path.cwd()))
+
+
 def absolute_paths(table: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
     """Return a table in which relative paths start at a folder.
 

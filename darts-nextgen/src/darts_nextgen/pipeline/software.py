@@ -52,7 +52,8 @@ def check_versions(found: Versions, *, expected: Versions, node: str) -> None:
     ]
     if other:
         raise ConfigError(
-            f"expected the same versions on every node, but node {node} has {', '.join(other)}: install the same packages"
+            f"expected the same versions on every node, but node {node} has {', '.join(other)}: install the same packages, "
+            "and start what was running before anew"
         )
 
 
