@@ -269,7 +269,7 @@ def test_a_start_in_another_shape_is_converted(data, tmp_path, undisturbed):
     known = read_checkpoint(undisturbed.model)
     older = {
         "config": {
-            "model": known.config["model"],
+            "model": {**known.config["model"], "encoder_weights": "imagenet"},
             "input_combination": ["red", "slope"],
             "patch_size": 32,
             "norm_factors": {"red": 1 / 3000, "slope": 1 / 90},
@@ -282,5 +282,6 @@ def test_a_start_in_another_shape_is_converted(data, tmp_path, undisturbed):
     )
     assert plan.normalization.scalings["slope"].scale == pytest.approx(1 / 90)
     assert plan.network["arch"] == "Unet"
+    assert "encoder_weights" not in plan.network  # of the training before
     assert build_network(plan.network) is not None
     assert write_checkpoint(tmp_path / "again.pt", read_checkpoint(tmp_path / "older.pt")).is_file()

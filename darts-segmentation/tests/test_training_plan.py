@@ -25,6 +25,11 @@ def plan_for(data, *, split=None, **changes):
         ({"inputs": ("red", "ndvi")}, TrainingDataError, "expected patches with ndvi, but the data have red, slope"),
         ({"network": {"arch": "Unet", "encoder_name": "resnet9000"}}, ConfigError, "encoder_name"),
         ({"network": {**SMALL_NETWORK, "in_channels": 7}}, ConfigError, r"in_channels to be 2, .* has 7"),
+        (
+            {"network": {**SMALL_NETWORK, "encoder_weights": "imagenet"}},
+            ConfigError,
+            "got 'imagenet': nothing is downloaded",
+        ),
         ({"patch_px": 50}, ConfigError, "edge of patch_px to be divisible by 32 px"),
         ({"augmentation": AugmentationConfig(crop_px=20)}, ConfigError, "edge of crop_px to be divisible"),
     ],

@@ -34,8 +34,8 @@ def build_network(model_config: Mapping[str, Any]) -> torch.nn.Module:
         model_config: ``arch`` (a class of segmentation-models-pytorch, any case), ``encoder_name`` (one of its
             encoders, or ``tu-<name>`` for one of timm's), ``in_channels``, and further named arguments of the class. For
             transformers of timm also ``dynamic_img_size`` (True: patches of any size) or ``img_size`` (pixels).
-            ``classes`` is 1 and ``activation`` None: the network gives one logit per pixel. ``encoder_weights`` says
-            what training started from and is not acted upon.
+            ``classes`` is 1 and ``activation`` None: the network gives one logit per pixel. ``encoder_weights`` may stand
+            in model files of other makers, where it says what their training started from; it is not acted upon.
 
     Returns:
         The network in training mode, on the CPU: ``(B, C, H, W)`` float32 → logits ``(B, 1, H, W)``.

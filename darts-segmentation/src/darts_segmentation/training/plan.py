@@ -63,7 +63,7 @@ def make_plan(
         split: Rows by side; None: as the config says.
 
     Raises:
-        ConfigError: The network cannot be built or not work on such patches; or inputs, scaling or network are not those of
+        ConfigError: The network cannot be built, not work on such patches, or begin with pretrained weights; or inputs, scaling or network are not those of
             `start`.
         TrainingDataError: An input is missing or was made in another way than that of `start`; or nothing can be learnt from
             the patches: no label is known, or all are of one class, or an input says nothing.
@@ -242,7 +242,14 @@ def _traits(store: PatchStore, start: Checkpoint | None, inputs: tuple[str, ...]
 
 
 def _network(config: TrainingConfig, start: Checkpoint | None, *, channels: int) -> dict[str, Any]:
+    pretrained = config.network.get("encoder_weights")
+    if pretrained is not None:
+        raise ConfigError(
+            f"expected [network] without encoder_weights, but got {pretrained!r}: nothing is downloaded; leave it out, or start from "
+            "a model file with --start"
+        )
     network = dict(config.network) or (dict(start.config["model"]) if start is not None else dict(DEFAULT_NETWORK))
+    network.pop("encoder_weights", None)  # it says what the training of the start began with, which this one does not
     stated = network.get("in_channels", channels)
     if stated != channels:
         raise ConfigError(
