@@ -12,6 +12,7 @@ from darts_utils.grids import geobox_of
 from darts_utils.tiles import check_tile
 
 NAME = "S2A_MSIL2A_20210821T210021_N0500_R100_T08WMA_20230115T031530"
+UNOFFICIAL = "S2A_MSIL2A_20190919T175011_N9999_R141_T13TDE_20191026T081601.SAFE"
 BANDS = {"B02": "blue", "B03": "green", "B04": "red", "B08": "nir"}
 
 PRODUCT = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
@@ -164,6 +165,28 @@ def test_a_product_that_says_nothing_is_refused(write_safe):
         SceneError, match="must say how counts become reflectance, but neither it .* nor the product's name"
     ):
         load_scene(folder)
+
+
+@pytest.mark.parametrize("offset_dn", [0, 1000])
+@pytest.mark.parametrize("without", [[], ["MTD_MSIL2A"]])
+def test_an_unofficial_baseline_decides_nothing(write_safe, offset_dn, without):
+    folder = write_safe(UNOFFICIAL, product=product_xml(baseline="99.99", offsets=""), without=without)
+    with pytest.raises(
+        SceneError, match=r"\(baseline 99.99\), and got offset_dn=None: name .* offset_dn=0 or offset_dn=1000"
+    ):
+        load_scene(folder)
+    with pytest.raises(SceneError, match="got offset_dn=500"):
+        load_scene(folder, sentinel2_offset_dn=500)
+    tile = load_scene(folder, sentinel2_offset_dn=offset_dn)
+    assert tile.attrs["processing_baseline"] == "99.99"
+    assert tile.red.attrs["reflectance_offset"] == pytest.approx(-offset_dn / 10_000)
+
+
+def test_an_unofficial_product_that_lists_its_offsets_is_believed(write_safe):
+    folder = write_safe(UNOFFICIAL, product=product_xml(baseline="99.99", offsets=ALL_SHIFTED))
+    assert load_scene(folder).red.attrs["reflectance_offset"] == pytest.approx(-0.1)
+    with pytest.raises(SceneError, match="but 0 is expected: leave the option out"):
+        load_scene(folder, sentinel2_offset_dn=0)
 
 
 def test_a_renamed_product_is_known_by_its_metadata(write_safe):

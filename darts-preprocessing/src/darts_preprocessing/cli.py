@@ -47,8 +47,8 @@ def preprocess(
     sentinel2_offset_dn: Annotated[
         int | None,
         typer.Option(
-            help="Count of reflectance 0 in historic Sentinel-2 folders, which do not say it (.SAFE does): 1000 from baseline "
-            "04.00 on, else 0."
+            help="Count of reflectance 0 in historic Sentinel-2 folders and .SAFE products of baseline 99.xx, which may not say it: "
+            "1000 from baseline 04.00 on, else 0."
         ),
     ] = None,
     sensor: Annotated[str | None, typer.Option(help="Sensor of scenes that do not say it.")] = None,

@@ -54,7 +54,7 @@ def load_and_preprocess(
         dem: ArcticDEM raster or folder of tiles, or a dataset as `load_arcticdem` returns it.
         tcvis: TCVIS raster or folder of tiles, or a dataset as `load_tcvis` returns it.
         bands: Number of each band, for a GeoTIFF.
-        sentinel2_offset_dn: Count of reflectance 0, for a historic Sentinel-2 folder, which does not say it.
+        sentinel2_offset_dn: Count of reflectance 0, for a Sentinel-2 scene that does not say it, see `load_scene`.
         reflectance_scale: For a GeoTIFF: reflectance = count · scale + offset; None: as the file declares.
         reflectance_offset: For a GeoTIFF.
         sensor: Sensor of a scene that does not say it, as a GeoTIFF.

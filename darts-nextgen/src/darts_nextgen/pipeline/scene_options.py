@@ -42,7 +42,7 @@ class SceneOptions:
     """Reflectance of the count 0 of a GeoTIFF; None: as the file declares, else 0."""
     sentinel2_offset_dn: int | None = None
     """Count of reflectance 0 in historic Sentinel-2 folders, whose files do not say it: 0 or 1000; None: not known. ``.SAFE``
-    products say it, and are refused where this contradicts them."""
+    products say it, unless their baseline is 99.xx, and are refused where this contradicts them."""
     sensor: str | None = None
     """Sensor of scenes that do not say it."""
     date: str | None = None

@@ -39,7 +39,8 @@ def load_safe(folder: str | os.PathLike[str], *, offset_dn: int | None = None) -
     Args:
         folder: ``S2?_MSIL2A_….SAFE/`` with ``MTD_MSIL2A.xml`` and, below ``GRANULE/<granule>/IMG_DATA/``, ``R10m/*_B02_10m.jp2``
             (B03, B04, B08 likewise, uint16) and ``R20m/*_SCL_20m.jp2``; the sun stands in ``GRANULE/<granule>/MTD_TL.xml``.
-        offset_dn: Count of reflectance 0, if known from elsewhere: compared with what the product says.
+        offset_dn: Count of reflectance 0, 0 or 1000. Needed where the product does not say it, as those without an official
+            baseline (``N9999``) may not; else compared with what the product says.
 
     Returns:
         Raw tile with ``blue``, ``green``, ``red``, ``nir`` uint16 and ``s2_scl`` uint8, the class in which the centre of each
@@ -48,14 +49,15 @@ def load_safe(folder: str | os.PathLike[str], *, offset_dn: int | None = None) -
 
     Raises:
         SceneNotFoundError: The folder or a file is missing.
-        SceneError: A file is damaged or another product; the product does not say how counts become reflectance, or
-            `offset_dn` contradicts it; there are no data.
+        SceneError: A file is damaged or another product; neither the product nor `offset_dn` says how counts become
+            reflectance, or they contradict each other; there are no data.
         GridMismatchError: Bands or classification do not fit.
 
     Notes:
         Reflectance = (count + BOA_ADD_OFFSET) / BOA_QUANTIFICATION_VALUE as the metadata list it for each band. Where they list
-        no offset, the processing baseline decides: −1000 from 04.00 on, else 0. The sensing date never does, because old
-        images are processed anew.
+        no offset, the processing baseline decides: −1000 from 04.00 on, else 0. A baseline of 99.xx marks a product that is not
+        official and decides nothing; then `offset_dn` does. The sensing date never does, because old images are processed
+        anew.
 
     References:
         ESA, Sentinel-2 Products Specification Document, Level-2A user product.
@@ -70,7 +72,7 @@ def load_safe(folder: str | os.PathLike[str], *, offset_dn: int | None = None) -
     match = _NAME.fullmatch(name)
     named = None if match is None else f"{match['baseline'][:2]}.{match['baseline'][2:]}"
     metadata = product_metadata(folder / "MTD_MSIL2A.xml", named_baseline=named)
-    scalings = metadata.scalings(BANDS)
+    scalings = metadata.scalings(BANDS, offset_dn=offset_dn)
     zeros = [round(-offset / scale) for scale, offset in scalings]
     if offset_dn is not None and set(zeros) != {offset_dn}:
         raise SceneError(

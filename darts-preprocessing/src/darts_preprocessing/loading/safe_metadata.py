@@ -16,7 +16,9 @@ _BAND_IDS = {"B02": "1", "B03": "2", "B04": "3", "B08": "7"}
 """Numbers of the bands in the metadata, which count B01 as 0 and B8A as 8."""
 _SHIFTED_SINCE = (4, 0)
 """Processing baseline from which on counts are shifted."""
-_SHIFT_DN = -1000.0
+_UNOFFICIAL_SINCE = (99, 0)
+"""Baselines from 99.00 on mark products that are not official: they say nothing about the counts."""
+_SHIFT_DN = 1000
 _QUANTIFICATION = 10_000.0
 _BASELINE = re.compile(r"(\d\d)\.(\d\d)")
 
@@ -32,36 +34,41 @@ class ProductMetadata:
     add_offsets: Mapping[str, float]
     """Number of a band in the metadata → what is added to its counts; empty where nothing is listed."""
     baseline: str | None
-    """Processing baseline such as ``"04.00"``."""
+    """Processing baseline such as ``"04.00"``; ``"99.99"`` and the like mark a product that is not official."""
     date: str
     """``YYYY-MM-DD`` or ``"unknown"``."""
 
-    def scalings(self, bands: Sequence[str]) -> list[Scaling]:
+    def scalings(self, bands: Sequence[str], *, offset_dn: int | None) -> list[Scaling]:
         """Scale and offset from counts to reflectance.
 
         Args:
             bands: Such as ``"B02"``.
+            offset_dn: Count of reflectance 0, 0 or 1000, where the product does not say it.
 
         Raises:
-            SceneError: The metadata list offsets, but not of every band; or they list none and the baseline is unknown.
+            SceneError: The metadata list offsets, but not of every band; or they list none, the baseline does not tell, and
+                `offset_dn` is not 0 or 1000.
         """
         scale = 1.0 / self.quantification
-        return [(scale, self._add_offset(band) / self.quantification) for band in bands]
+        return [(scale, self._add_offset(band, offset_dn) / self.quantification) for band in bands]
 
-    def _add_offset(self, band: str) -> float:
+    def _add_offset(self, band: str, offset_dn: int | None) -> float:
         if self.add_offsets:
             if _BAND_IDS[band] not in self.add_offsets:
                 raise SceneError(
                     f"'{self.path}' must list BOA_ADD_OFFSET of every band, but lacks that of {band}: download it again"
                 )
             return self.add_offsets[_BAND_IDS[band]]
-        if self.baseline is None:
+        version = None if self.baseline is None else tuple(int(part) for part in self.baseline.split("."))
+        if version is not None and version < _UNOFFICIAL_SINCE:
+            return float(-_SHIFT_DN if version >= _SHIFTED_SINCE else 0)
+        if offset_dn not in (0, _SHIFT_DN):
             raise SceneError(
                 f"'{self.path}' must say how counts become reflectance, but neither it (BOA_ADD_OFFSET, PROCESSING_BASELINE) nor "
-                "the product's name (N0400) does: download it again, and keep its name"
+                f"the product's name does (baseline {self.baseline or 'unknown'}), and got offset_dn={offset_dn}: name the count "
+                f"of reflectance 0, offset_dn=0 or offset_dn={_SHIFT_DN}, or download the official product"
             )
-        major, minor = self.baseline.split(".")
-        return _SHIFT_DN if (int(major), int(minor)) >= _SHIFTED_SINCE else 0.0
+        return float(-offset_dn)
 
 
 def product_metadata(path: Path, *, named_baseline: str | None) -> ProductMetadata:

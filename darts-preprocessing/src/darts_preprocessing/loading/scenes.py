@@ -30,8 +30,8 @@ def load_scene(
         path: A PlanetScope scene or orthotile folder, a Sentinel-2 product (``.SAFE``) or a folder of it in the historic layout,
             or an optical raster (GeoTIFF, VRT).
         bands: Number of each band, for a GeoTIFF; see `parse_bands`.
-        sentinel2_offset_dn: Count of reflectance 0, for a historic Sentinel-2 folder, which does not say it; see
-            `load_sentinel2_scene`.
+        sentinel2_offset_dn: Count of reflectance 0, for a Sentinel-2 scene that does not say it: a folder in the historic
+            layout (`load_sentinel2_scene`), or a product without an official baseline (`load_safe`).
         reflectance_scale: For a GeoTIFF: reflectance = count · scale + offset; None: as the file declares, see
             `load_geotiff`.
         reflectance_offset: For a GeoTIFF.
