@@ -214,6 +214,20 @@ def test_options_that_do_not_fit_are_refused_with_and_without_tiles(model, optio
             model.inference_batched(tiles, options=options)
 
 
+def test_symmetries_are_refused_of_a_model_whose_input_has_a_direction(weights, tmp_path):
+    config = {
+        **CONFIG,
+        "input_combination": [*INPUTS[:4], "aspect"],
+        "normalization": {**CONFIG["normalization"], "aspect": {"offset": 0.0, "scale": 1 / 360, "clip": True}},
+    }
+    model = Segmenter.load(write_checkpoint(tmp_path / "m.pt", Checkpoint(config, weights)), device="cpu")
+    assert model.inference_batched([]) == []
+    with pytest.raises(
+        ConfigError, match="options do not fit model 'm': .* the values of aspect depend on where north"
+    ):
+        model.inference_batched([], options=InferenceConfig(symmetries=True))
+
+
 def test_options_need_not_be_named_for_small_patches(weights, tmp_path):
     path = write_checkpoint(tmp_path / "m.pt", Checkpoint({**CONFIG, "patch_size": 32}, weights))
     tile = tile_of((40, 40))

@@ -72,6 +72,30 @@ def test_inputs_that_say_nothing_are_refused(tmp_path, data):
         make_plan(PatchStore(tmp_path), config=dataclasses.replace(CONFIG, inputs=("dem",), split=split))
 
 
+@pytest.mark.parametrize(
+    ("augmentation", "remedy"),
+    [
+        (AugmentationConfig(), "symmetries = false and affine_probability = 0.0 in"),
+        (AugmentationConfig(symmetries=False), "set affine_probability = 0.0 in"),
+        (AugmentationConfig(affine_probability=0.0), "set symmetries = false in"),
+        (AugmentationConfig(symmetries=False, affine_probability=0.0), None),
+    ],
+)
+def test_samples_are_not_turned_where_an_input_has_a_direction(tmp_path, augmentation, remedy):
+    labels = np.indices((4, 32, 32)).sum(axis=0).astype("uint8") % 2
+    write_labels(tmp_path, labels, aspect=np.random.default_rng(0).uniform(0, 360, labels.shape).astype("float32"))
+    options = {"augmentation": augmentation, "split": SplitConfig("random", 0.25, 0.25)}
+    store, config = PatchStore(tmp_path), dataclasses.replace(CONFIG, **options)
+    assert make_plan(store, config=dataclasses.replace(config, inputs=("red",))).normalization.variables == ("red",)
+    if remedy is None:
+        assert make_plan(store, config=config).normalization.variables == ("aspect", "red")
+        return
+    with pytest.raises(
+        ConfigError, match=f"values of aspect depend on where north is: .*{remedy}.* leave aspect out of"
+    ):
+        make_plan(store, config=config)
+
+
 def test_patches_that_are_not_square_or_a_split_without_training_are_refused(tmp_path, data):
     write_labels(tmp_path, np.zeros((4, 32, 64), "uint8"))
     with pytest.raises(TrainingDataError, match="expected square patches, but got 32 × 64 px"):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_utils.device import computed, to_numpy
-from darts_utils.errors import CheckpointError
+from darts_utils.errors import CheckpointError, ConfigError
 from darts_utils.inference import InferenceConfig, Normalization, Scaling, predict_probabilities
 from darts_utils.patches import patch_weights
 from darts_utils.testing import example_tile
@@ -301,6 +301,21 @@ def test_symmetries_equal_the_mean_over_all_views_of_each_patch():
     (plain,) = predict(inner, [tile], patch_px=8, overlap_px=3)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
     assert np.nanmax(np.abs(plain - found)) > 1e-3
+
+
+def test_symmetries_are_refused_where_an_input_has_a_direction():
+    names = ["red", "hillshade"]
+    tile = example_tile([*names, "valid_data_mask"], shape=(8, 8))
+    options = dict(
+        normalization=Normalization({name: Scaling(0.0, 1.0) for name in names}),
+        patch_px=8,
+        device=torch.device("cpu"),
+    )
+    network = torch.nn.Conv2d(2, 1, 1).eval()
+    for tiles in ([tile], []):
+        with pytest.raises(ConfigError, match="symmetries, but the values of hillshade depend on where north is"):
+            predict_probabilities(network, tiles, options=InferenceConfig(symmetries=True), **options)
+    assert len(predict_probabilities(network, [tile], options=InferenceConfig(), **options)) == 1
 
 
 def test_tiles_in_different_coordinate_systems_share_a_batch():

@@ -187,6 +187,32 @@ def test_a_polar_stereographic_tile_has_a_pixel_size():
     assert resolution_m(xr.Dataset(coords=coords_of(polar))) == 10.0
 
 
+@pytest.mark.parametrize(
+    ("crs", "x", "y"),
+    [
+        ("EPSG:3413", -1_800_000, -2_800_000),  # 60° N, where its metres are 4 % off
+        ("EPSG:5940", 0, -3_400_000),  # the same, and 6.5 % off
+        ("EPSG:3573", 0, -3_300_000),
+        ("EPSG:32608+3855", 500_000, 7_550_000),
+        ('LOCAL_CS["site",UNIT["metre",1]]', 0, 0),
+    ],
+)
+def test_projections_for_the_arctic_and_local_ones_are_in_metres(crs, x, y):
+    grid = GeoBox((5, 5), Affine(10, 0, x, 0, -10, y), crs)
+    assert resolution_m(xr.Dataset(coords=coords_of(grid))) == 10.0
+
+
+@pytest.mark.parametrize(("epsg", "name"), [(3857, "Pseudo-Mercator"), (3395, "World Mercator")])
+def test_metres_of_mercator_are_none_in_the_north(epsg, name):
+    """At 69° N a metre is 1 / cos(69°) = 2.79 of them."""
+    grid = GeoBox((400, 400), Affine(10, 0, -15_028_000, 0, -10, 10_753_000), f"EPSG:{epsg}")
+    message = rf"metres are metres on the ground, but got EPSG:{epsg} \(WGS 84 / {name}\), which draws 1 m as 2\.7\d m there: warp"
+    with pytest.raises(TileContractError, match=message):
+        resolution_m(xr.Dataset(coords=coords_of(grid)))
+    at_the_equator = GeoBox((400, 400), Affine(10, 0, 0, 0, -10, 100_000), f"EPSG:{epsg}")
+    assert resolution_m(xr.Dataset(coords=coords_of(at_the_equator))) == 10.0
+
+
 @pytest.mark.parametrize(("epsg", "name"), [(4326, "WGS 84"), (2263, "New York Long Island")])
 def test_a_tile_that_is_not_in_metres_is_refused_by_the_name_of_its_crs(epsg, name):
     tile = xr.Dataset(coords=coords_of(GeoBox((4, 6), Affine(1, 0, 0, 0, -1, 9), f"EPSG:{epsg}")))

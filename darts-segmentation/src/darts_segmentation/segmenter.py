@@ -13,6 +13,7 @@ from darts_segmentation.networks import build_network, network_stride_px
 from darts_utils.device import array_namespace
 from darts_utils.errors import CheckpointError, ConfigError
 from darts_utils.inference.agreement import check_agreement, trained_surroundings
+from darts_utils.inference.augmentation import check_symmetries
 from darts_utils.inference.checkpoint import Checkpoint, naming_file, read_checkpoint
 from darts_utils.inference.config import DEFAULT_INFERENCE, InferenceConfig, Precision
 from darts_utils.inference.devices import resolve_device
@@ -135,7 +136,8 @@ class Segmenter:
             TileContractError: `tile` is no tile; its bands hold something else than reflectance × 10 000; or its
                 ``relative_elevation`` is relative to other surroundings than the model's was.
             ConfigError: The network cannot work on patches of ``options.patch_px`` or in ``options.precision``, or
-                ``options.overlap_px`` is not smaller than the patch; before any work is done.
+                ``options.overlap_px`` is not smaller than the patch, or ``options.symmetries`` is set though an input has a
+                direction (``aspect``, ``hillshade``); before any work is done.
 
         Warns:
             DartsWarning: It cannot be told whether ``relative_elevation`` is relative to the same surroundings, see
@@ -193,6 +195,8 @@ class Segmenter:
             )
         try:
             options.overlap_for(patch_px)
+            if options.symmetries:
+                check_symmetries(self._normalization.variables)
             self._try_patch(patch_px, options.precision)
         except (CheckpointError, ConfigError) as error:
             raise ConfigError(f"options do not fit model {self._name!r}: {error}") from error

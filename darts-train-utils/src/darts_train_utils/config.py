@@ -88,7 +88,8 @@ class AugmentationConfig:
     """
 
     symmetries: bool = True
-    """Draw one of the eight symmetries of the square; exact."""
+    """Draw one of the eight symmetries of the square; exact, but not for variables with a direction, see
+    `darts_utils.variables.directional_variables`."""
     affine_probability: float = 0.3
     """How often a sample is turned and zoomed by interpolation, 0 … 1."""
     max_turn_deg: float = 30.0

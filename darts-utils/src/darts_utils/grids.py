@@ -4,7 +4,11 @@ A tile has the coordinates ``y``, ``x`` (pixel centres) and ``spatial_ref`` (CRS
 them). Both must tell the same story; where they do not, the tile is refused, because one of them is wrong.
 """
 
+import math
+from functools import lru_cache
+
 import numpy as np
+import pyproj
 import pyproj.exceptions
 import xarray as xr
 from affine import Affine
@@ -16,6 +20,9 @@ from darts_utils.errors import GridMismatchError, TileContractError
 
 _TOLERANCE_PX = 0.01
 """How far coordinates may stand off the transform, in pixels, before the grid counts as shifted."""
+_STRETCH = 0.15
+"""How far a metre of a projection may be off a metre on the ground, as a share. Those for the Arctic stay below 0.07 from 60° N
+on, and UTM below 0.01; Mercator, whose metres are 2.8 times too long at 69° N, does not."""
 
 
 def tile_id(tile: xr.Dataset | xr.DataArray) -> str:
@@ -182,7 +189,8 @@ def resolution_m(tile: xr.Dataset) -> float:
     """Return the edge length of a pixel in metres.
 
     Raises:
-        TileContractError: The CRS is not projected in metres, or pixels are not square (to one part in a thousand).
+        TileContractError: The CRS is not projected in metres, or its metres are off those on the ground by more than 15 % in the
+            tile's middle, as those of Web Mercator are; or pixels are not square (to one part in a thousand).
     """
     grid = geobox_of(tile)
     crs = grid.crs
@@ -192,12 +200,34 @@ def resolution_m(tile: xr.Dataset) -> float:
             f"tile {tile_id(tile)!r} must have a projected CRS in metres, but got {crs_name(crs)}: warp it to UTM or "
             "EPSG:3413 first"
         )
+    shortest, longest = _metre_on_the_ground(crs, *map(float, grid.affine * (grid.shape[1] / 2, grid.shape[0] / 2)))
+    if shortest < 1 - _STRETCH or longest > 1 + _STRETCH:
+        worst = longest if longest > 1 + _STRETCH else shortest
+        raise TileContractError(
+            f"tile {tile_id(tile)!r} must have a projected CRS whose metres are metres on the ground, but got {crs_name(crs)}, "
+            f"which draws 1 m as {worst:.3g} m there: warp it to UTM or EPSG:3413 first"
+        )
     step_x, step_y = grid.affine.a, -grid.affine.e
     if abs(step_x - step_y) > 1e-3 * step_x:
         raise TileContractError(
             f"tile {tile_id(tile)!r} must have square pixels, but got {step_x} m × {step_y} m: resample it first"
         )
     return float(step_x)
+
+
+@lru_cache(maxsize=256)
+def _metre_on_the_ground(crs: CRS, x: float, y: float) -> tuple[float, float]:
+    """How long a metre on the ground is at a place of a projection, in its shortest and its longest direction.
+
+    Both are 1 where that cannot be known: local coordinates, places that the projection does not have.
+    """
+    try:
+        projection = pyproj.Proj(crs.proj)
+        factors = projection.get_factors(*projection(x, y, inverse=True))
+    except pyproj.exceptions.ProjError:
+        return 1.0, 1.0
+    shortest, longest = float(factors.tissot_semiminor), float(factors.tissot_semimajor)
+    return (shortest, longest) if math.isfinite(shortest) and math.isfinite(longest) else (1.0, 1.0)
 
 
 def check_same_grid(first: GeoBox, second: GeoBox, *, first_name: str, second_name: str) -> None:

@@ -48,6 +48,8 @@ class Variable:
     """True: ``<name>-<model>`` exists too, one for each member of an ensemble."""
     per_threshold: bool = False
     """True: ``<name>-<percent>`` exists, one for each further threshold, and stands for no variable without it."""
+    is_directional: bool = False
+    """True: values depend on where north or the sun is, so an image that is turned or mirrored needs others than those it had."""
 
     @property
     def attrs(self) -> dict[str, str]:
@@ -196,13 +198,21 @@ VARIABLES = VariableRegistry(
         _mask("valid_data_mask", stage="preprocessing", long_name="sensor data exist"),
         _mask("quality_data_mask", stage="preprocessing", long_name="valid and free of cloud, shadow, haze and snow"),
         _terrain("dem", long_name="elevation above the WGS84 ellipsoid", units="m"),
-        _terrain("hillshade", long_name="illumination of the terrain", units="1", valid_min=0, valid_max=1),
+        _terrain(
+            "hillshade",
+            long_name="illumination of the terrain",
+            units="1",
+            valid_min=0,
+            valid_max=1,
+            is_directional=True,
+        ),
         _terrain(
             "aspect",
             long_name="downslope direction, clockwise from true north",
             units="degree",
             valid_min=0,
             valid_max=360,
+            is_directional=True,
         ),
         _terrain("curvature", long_name="terrain curvature, positive where convex", units="m-1"),
         _terrain("terrain_ruggedness", long_name="terrain ruggedness index", units="m", valid_min=0, valid_max=30_000),
@@ -230,3 +240,16 @@ VARIABLES = VariableRegistry(
     ]
 )
 """All variables of the tile contract."""
+
+
+def directional_variables(names: Iterable[str]) -> tuple[str, ...]:
+    """Return those variables that mean something else when an image is turned or mirrored.
+
+    Args:
+        names: Of variables; unknown ones are taken for not directional.
+
+    Examples:
+        >>> directional_variables(["red", "aspect", "slope"])
+        ('aspect',)
+    """
+    return tuple(name for name in names if name in VARIABLES and VARIABLES[name].is_directional)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from darts_segmentation.networks import build_network, network_stride_px
 from darts_segmentation.segmenter import FRAMEWORK
 from darts_segmentation.training.config import DEFAULT_NETWORK, TrainingConfig
+from darts_segmentation.training.plan_checks import check_directions
 from darts_segmentation.training.traits import check_traits, known_traits
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.quantiles import middle_of, training_quantiles
@@ -63,8 +64,8 @@ def make_plan(
         split: Rows by side; None: as the config says.
 
     Raises:
-        ConfigError: The network cannot be built, not work on such patches, or begin with pretrained weights; or inputs, scaling or network are not those of
-            `start`.
+        ConfigError: The network cannot be built, not work on such patches, or begin with pretrained weights; samples would be
+            turned that have a direction; or inputs, scaling or network are not those of `start`.
         TrainingDataError: An input is missing or was made in another way than that of `start`; or nothing can be learnt from
             the patches: no label is known, or all are of one class, or an input says nothing.
 
@@ -79,6 +80,7 @@ def make_plan(
             f"expected patches with {', '.join(absent)}, but the data have {', '.join(store.variables)}: change inputs, or "
             "prepare the data anew"
         )
+    check_directions(config, inputs)
     edge_px = stored_patch_px(store)
     sides = _checked_split(store, config, split)
     quantiles = training_quantiles(store, rows=sides.training, variables=inputs)

@@ -1,11 +1,31 @@
 """Test-time augmentation: what a network says about all eight views of a patch, on the average."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 
+from darts_utils.errors import ConfigError
+from darts_utils.variables import directional_variables
+
 SYMMETRIES = tuple((turns, mirrored) for mirrored in (False, True) for turns in range(4))
 """Quarter turns, and whether the patch is mirrored before them."""
+
+
+def check_symmetries(variables: Iterable[str]) -> None:
+    """Raise if views of a patch would show values that are true of the patch as it lies only.
+
+    Args:
+        variables: The network's inputs.
+
+    Raises:
+        ConfigError: One says where the ground faces, or how the sun lights it.
+    """
+    directional = directional_variables(variables)
+    if directional:
+        raise ConfigError(
+            f"expected inputs that may be turned and mirrored with symmetries, but the values of {', '.join(directional)} depend on "
+            "where north is: leave symmetries out"
+        )
 
 
 def view(images: torch.Tensor, *, turns: int, mirrored: bool) -> torch.Tensor:

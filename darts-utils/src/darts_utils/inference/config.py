@@ -44,7 +44,7 @@ class InferenceConfig:
     or more on CPUs that know it, and moves single probabilities by up to 0.02."""
     symmetries: bool = False
     """Whether each patch is also shown turned and mirrored, all eight symmetries of the square, and the mean is taken: eight
-    times the work."""
+    times the work; not for models whose inputs have a direction, as aspect and hillshade do."""
     compile_network: bool = False
     """Whether the network is compiled with ``torch.compile``: takes a minute at first, pays for many tiles."""
 

@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from darts_utils.errors import CheckpointError
+from darts_utils.inference.augmentation import check_symmetries
 from darts_utils.inference.batches import Job, grouped, jobs_of
 from darts_utils.inference.canvas import Canvas
 from darts_utils.inference.config import InferenceConfig, Precision
@@ -57,7 +58,7 @@ def predict_probabilities(
 
     Raises:
         CheckpointError: The network gives another shape, or NaN at a valid pixel.
-        ConfigError: The overlap is not smaller than the patch.
+        ConfigError: The overlap is not smaller than the patch, or symmetries are asked for with an input that has a direction.
         DeviceError: The device's memory does not suffice for one patch.
 
     Notes:
@@ -69,6 +70,8 @@ def predict_probabilities(
         warning, and answers may differ in their last digits.
     """
     overlap_px = options.overlap_for(patch_px)
+    if options.symmetries:
+        check_symmetries(normalization.variables)
     if not tiles:
         return []
     line = np.maximum(axis_weights(patch_px=patch_px, overlap_px=overlap_px, ramp=options.ramp), _LEAST_WEIGHT)
