@@ -134,6 +134,43 @@ def test_folders_that_cannot_be_used_are_named(archive: Path, dataset: Path, tmp
             assert content == files_in(dataset)[name]
 
 
+def test_tiles_that_arrive_after_their_manifests_are_taken_up(
+    archive: Path, dataset: Path, tmp_path: Path, darts: Darts
+) -> None:
+    place, out = Path(shutil.copytree(archive, tmp_path / "archive")), tmp_path / "out"
+    shutil.copytree(archive / "a-2019", tmp_path / "again" / "a-2019")
+    late = place / "b-2020" / "prediction_extent.parquet"
+    content = late.read_bytes()
+    late.unlink()
+    arguments = ("dataset", "build", place, tmp_path / "again", "--out", out)
+    for verdict in ("built", "current"):
+        code, text, err = darts(*arguments)
+        assert (code, text.split(":")[0]) == (1, verdict)
+        named = [line.split(str(tmp_path))[1] for line in err.splitlines() if line.startswith("not used")]
+        assert named[0].startswith("/archive/a-2019: doubled")
+        assert named[1:] == ["/archive/b-2020: missing: prediction_extent.parquet"]
+    late.write_bytes(content)
+    for verdict in ("built", "current"):
+        code, text, err = darts(*arguments)
+        assert (code, text.split(":")[0]) == (1, verdict)
+        assert "b-2020" not in err
+    assert files_in(out) == files_in(dataset)
+
+
+def test_a_list_of_tiles_that_was_changed_is_made_anew(
+    archive: Path, dataset: Path, tmp_path: Path, darts: Darts
+) -> None:
+    out = Path(shutil.copytree(dataset, tmp_path / "out"))
+    listed = (out / "tiles.csv").read_bytes()
+    for changed in (b"\xff" + listed[1:], listed[:-9] + b"deadbeef\n", listed.replace(b"sha256", b"sha255")):
+        (out / "tiles.csv").write_bytes(changed)
+        assert darts("dataset", "build", archive, "--out", out)[:2] == (
+            0,
+            f"built: {out}: 4 tiles; rows: {rows_of(out)}\n",
+        )
+    assert files_in(out) == files_in(dataset)
+
+
 def test_archives_without_objects_make_empty_data_sets(tmp_path: Path, darts: Darts) -> None:
     export_example(tmp_path / "archive", "none", size_px=0)
     code, _, err = darts("dataset", "build", tmp_path / "archive", "--out", tmp_path / "out")

@@ -54,7 +54,8 @@ def dataset_build(
     DIR receives Levels 1 to 3 and the coverage as GeoParquet and GeoPackage, in EPSG:3413 and EPSG:4326, with a STAC
     collection, a data dictionary, checksums, citation and licence. Folders that are not finished, damaged, undated or doubled
     are named and left out. A build that was interrupted goes on where it was; a data set that stands in DIR stays complete
-    until its successor is. Where nothing has changed, there is nothing to do.
+    until its successor is. Where nothing has changed, and none of the folders that were left out can be used by now, there is
+    nothing to do.
 
     Exit codes: 0 done, 1 done, but folders were left out, 2 wrong usage or nothing built.
     """

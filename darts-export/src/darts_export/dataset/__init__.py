@@ -7,6 +7,7 @@ the ellipsoid; none of the verbs writes files. Their results depend on the conte
 the size of partitions, or the number of workers.
 
 ===================  =============================================================================
+`results`            what the manifest of a tile says of its results, without reading them
 `tiles`              the objects and the trusted area of one tile folder, or why not
 `archive`            those of many, each tile once
 `observations`       Level 1: one row per object per image

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from darts_export.checking import tile_folders
 from darts_export.dataset.config import CRS, DatasetConfig
-from darts_export.dataset.tiles import AREA, OBJECTS, Tile, TileFacts, UnusableTileError, models_of, read_tile, repair
+from darts_export.dataset.results import models_of
+from darts_export.dataset.tiles import AREA, OBJECTS, Tile, TileFacts, UnusableTileError, read_tile, repair
 from darts_utils.errors import TileContractError
 
 __all__ = ["Archive", "Unused", "models_of", "read_archive", "repair"]

@@ -19,7 +19,8 @@ import shapely
 from numpy.typing import NDArray
 
 from darts_export.dataset.archive import Unused
-from darts_export.dataset.tiles import AREA, AREA_FILE, OBJECTS, OBJECTS_FILE, TileFacts, UnusableTileError, read_tile
+from darts_export.dataset.results import AREA_FILE, OBJECTS_FILE
+from darts_export.dataset.tiles import AREA, OBJECTS, TileFacts, UnusableTileError, read_tile
 from darts_export.manifest import MANIFEST_FILE
 from darts_utils.files import atomic_path
 

@@ -15,14 +15,12 @@ import shapely
 from numpy.typing import NDArray
 
 from darts_export.dataset.config import CRS
+from darts_export.dataset.results import AREA_FILE, OBJECTS_FILE, content_of, models_of
 from darts_export.dataset.uniting import areal
 from darts_export.manifest import MANIFEST_FILE, Manifest, WrittenFile, read_manifest
 from darts_export.staleness import damage_of, other_tile
 from darts_utils.dates import parse_date
 from darts_utils.errors import OutputError
-
-OBJECTS_FILE, AREA_FILE = "prediction_segments.parquet", "prediction_extent.parquet"
-"""The products that a data set is made of."""
 
 _STATISTICS = ("min", "max", "mean", "median", "std")
 
@@ -93,9 +91,10 @@ def read_tile(folder: Path, *, sizes_only: bool = False) -> Tile:
     """
     manifest = _manifest_of(folder)
     written = {file.name: file for file in manifest.files}
-    for name in (OBJECTS_FILE, AREA_FILE):
-        if name not in written:
-            raise UnusableTileError(f"incomplete: {name} was not exported")
+    sha256 = content_of(manifest)
+    if sha256 is None:
+        lacking = next(name for name in (OBJECTS_FILE, AREA_FILE) if name not in written)
+        raise UnusableTileError(f"incomplete: {lacking} was not exported")
     for file in manifest.files:
         if (damage := damage_of(file, folder, sizes_only=True)) is not None:
             raise UnusableTileError(damage)
@@ -114,32 +113,18 @@ def read_tile(folder: Path, *, sizes_only: bool = False) -> Tile:
     area_on_map, area_mended, area_lost = _on_map(trusted, _crs_of(area, AREA_FILE))
     objects = objects.append_column("geometry", pa.array(shapely.to_wkb(on_map), pa.binary()))
     objects = objects.select(OBJECTS.names).filter(pa.array(~lost)).sort_by("segment_id")
-    content = [manifest.tile_id, models_of(manifest), written[OBJECTS_FILE].sha256, written[AREA_FILE].sha256]
     facts = TileFacts(
         manifest.tile_id,
         date,
         sensor,
         models_of(manifest),
         _named(crs),
-        hashlib.sha256(json.dumps(content).encode()).hexdigest(),
+        sha256,
         int(mended.sum() + area_mended.sum()),
         int(lost.sum() + area_lost.sum()),
     )
     kept = pa.table({"geometry": pa.array(shapely.to_wkb(area_on_map[~area_lost]), pa.binary())}, schema=AREA)
     return Tile(facts, objects, kept)
-
-
-def models_of(manifest: Manifest) -> str:
-    """Name the models that a tile was made with; ``"unknown"`` where its manifest names none.
-
-    Examples:
-        >>> from darts_export.manifest import Origin
-        >>> models_of(Manifest("a", Origin(models={"full": "12" * 32}), ()))
-        'full@121212121212'
-    """
-    origin = manifest.origin
-    used = [f"{name}@{sha256[:12]}" for name, sha256 in origin.models.items() if name not in origin.left_out]
-    return " + ".join(used) or "unknown"
 
 
 def repair(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:

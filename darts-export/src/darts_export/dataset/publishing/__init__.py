@@ -20,6 +20,7 @@ of it is complete, the manifest comes last, and the same tiles and options give 
 `collection`        STAC collection and items
 `dictionary`        the data dictionary
 `documents`         README, citation, list of tiles
+`left_out`          the folders that a standing data set does without, judged anew
 `licences`          texts of licences
 `checksums`         ``SHA256SUMS``
 ==================  ========================================================================================

@@ -1,5 +1,6 @@
 """From folders of tiles to a published data set: levels, files, manifest."""
 
+import csv
 import dataclasses
 import hashlib
 import json
@@ -16,8 +17,11 @@ from darts_export.dataset.building import build_levels
 from darts_export.dataset.config import DatasetConfig
 from darts_export.dataset.levels import Levels
 from darts_export.dataset.published import read_tracks, require_published
+from darts_export.dataset.publishing import names
 from darts_export.dataset.publishing.config import Publication
+from darts_export.dataset.publishing.documents import contents_of
 from darts_export.dataset.publishing.files import make_files
+from darts_export.dataset.publishing.left_out import still_left_out
 from darts_export.dataset.publishing.licences import licence_text
 from darts_export.dataset.publishing.record import RECORD_FILE, Record, read_record
 from darts_export.dataset.publishing.staging import Staging
@@ -41,7 +45,7 @@ class Outcome:
     record: Record
     """The manifest of the data set."""
     unused: tuple[Unused, ...]
-    """Folders that were not used, with the reasons; empty where nothing was to be done."""
+    """Folders that were not used, with the reasons of today."""
     is_new: bool
     """Whether something was built; False: the data set is that of these tiles and options already."""
 
@@ -92,8 +96,10 @@ def build_dataset(
         remove_leftovers(out, all_writers=is_certain)
         standing = read_record(out)
         if not force and standing is not None and standing.origin == origin and _is_whole(standing, out):
-            shutil.rmtree(out / WORK, ignore_errors=True)
-            return Outcome(standing, (), is_new=False)
+            unused = still_left_out(tile_folders(paths), used=_used(out))
+            if unused is not None:
+                shutil.rmtree(out / WORK, ignore_errors=True)
+                return Outcome(standing, unused, is_new=False)
         tracks = None if previous is None else read_tracks(previous)
         levels = build_levels(paths, out / WORK / "levels", config=options, previous=tracks)
         key = _key(origin, levels)
@@ -159,6 +165,13 @@ def _inputs(paths: Sequence[Path]) -> str:
         if manifest.is_file():
             found.add(f"{folder.name} {sha256_of(manifest)}")
     return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
+
+
+def _used(out: Path) -> frozenset[str]:
+    try:
+        return contents_of((out / names.TILES).read_text(encoding="utf-8"))
+    except (OSError, ValueError, LookupError, csv.Error):
+        return frozenset()  # the list was changed by hand: no tile is known to be used
 
 
 def _key(origin: Mapping[str, Any], levels: Levels) -> str:

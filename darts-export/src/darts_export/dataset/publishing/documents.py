@@ -48,6 +48,16 @@ def tiles_csv(tiles: Sequence[UsedTile]) -> str:
     return buffer.getvalue()
 
 
+def contents_of(tiles_csv: str) -> frozenset[str]:
+    """Read the hashes of the content of the tiles in a list of `tiles_csv`.
+
+    Examples:
+        >>> sorted(contents_of(tiles_csv([UsedTile("a", "2020-07-01", "sentinel2", "full@12", 3, "ab")])))
+        ['ab']
+    """
+    return frozenset(row["sha256"] for row in csv.DictReader(io.StringIO(tiles_csv, newline="")))
+
+
 def readme(
     publication: Publication, tables: Mapping[str, Table], facts: Mapping[str, Facts], levels: Levels, software: str
 ) -> str:
