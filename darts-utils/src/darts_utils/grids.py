@@ -200,7 +200,9 @@ def resolution_m(tile: xr.Dataset) -> float:
             f"tile {tile_id(tile)!r} must have a projected CRS in metres, but got {crs_name(crs)}: warp it to UTM or "
             "EPSG:3413 first"
         )
-    shortest, longest = _metre_on_the_ground(crs, *map(float, grid.affine * (grid.shape[1] / 2, grid.shape[0] / 2)))
+    height, width = grid.shape
+    middle = grid.affine.c + grid.affine.a * width / 2, grid.affine.f + grid.affine.e * height / 2
+    shortest, longest = _metre_on_the_ground(crs, *map(float, middle))
     if shortest < 1 - _STRETCH or longest > 1 + _STRETCH:
         worst = longest if longest > 1 + _STRETCH else shortest
         raise TileContractError(
