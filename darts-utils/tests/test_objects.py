@@ -45,6 +45,23 @@ def test_objects_stay_or_go_whole(mask, seed):
         np.testing.assert_array_equal(objects.mask(keep), np.isin(labels, stays))
 
 
+def test_no_pixels_are_counted_as_none_where_the_library_cannot(monkeypatch):
+    """Older CuPy cannot count an empty array; NumPy stands in for it here."""
+    bincount = np.bincount
+
+    def of_an_older_cupy(numbers, minlength):
+        if numbers.size == 0:
+            raise ValueError("zero-size array to reduction operation cupy_max which has no identity")
+        return bincount(numbers, minlength=minlength)
+
+    monkeypatch.setattr(np, "bincount", of_an_older_cupy)
+    objects, nothing = LabelledObjects(np.array([[1, 0, 2]], "int32"), 2), LabelledObjects(np.zeros((0, 3), "int32"), 0)
+    assert objects.counts(np.zeros(2, bool)).tolist() == [0, 0]
+    assert objects.counts(np.zeros(2, bool)).dtype == np.int64
+    assert objects.touching_outside(np.ones((1, 3), bool)).tolist() == [False, False]
+    assert nothing.sizes_px().shape == (0,)
+
+
 def test_nothing_and_read_only():
     nothing = np.zeros((3, 4), dtype=bool)
     nothing.flags.writeable = False

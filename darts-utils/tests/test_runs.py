@@ -155,6 +155,9 @@ def test_a_gpu_finds_the_same_objects(name):
         (ours.pixels(values), theirs.pixels(cupy.asarray(values))),
         (ours.mask(keep), theirs.mask(cupy.asarray(keep))),
     ]
+    everywhere, flags = np.ones_like(extent), ours.pixels(values) > 0.5
+    answers.append((ours.touching_outside(everywhere), theirs.touching_outside(cupy.asarray(everywhere))))
+    answers.extend((ours.counts(each), theirs.counts(cupy.asarray(each))) for each in (flags, np.zeros_like(flags)))
     for one, other in answers:
         np.testing.assert_array_equal(one, to_numpy(other))
 

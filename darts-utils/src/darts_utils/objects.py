@@ -131,6 +131,8 @@ class LabelledObjects:
 
     def _numbers(self, labels: Any) -> Any:
         xp = array_namespace(labels)
+        if labels.size == 0:  # older CuPy cannot count nothing
+            return xp.zeros(self.count, dtype="int64")
         return xp.bincount(labels, minlength=self.count + 1)[1:].astype("int64", copy=False)
 
     def _by_object(self, owners: Any) -> Any:
