@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 
 from darts_nextgen.pipeline.config import RunConfig
@@ -16,7 +17,7 @@ from darts_segmentation.training.preparation_config import PreparationConfig
 from darts_segmentation.training.testing import small_training
 from darts_train_utils.config import SplitConfig
 from darts_train_utils.patch_store import PatchStore, has_scene
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, TrainingDataError
 from darts_utils.tile_io import read_tile
 
 SIZE = ("--patch-px", "64", "--overlap-px", "16")
@@ -72,6 +73,39 @@ def test_a_scene_that_fails_is_told_and_the_others_go_on(planet, labels, tmp_pat
     assert f"failed: {broken.name}: " in err
     assert out.startswith("1 of 2 scenes in ")
     assert {*PatchStore(tmp_path / "patches").table["scene"].to_pylist()} == {planet.scene.name}
+
+
+@pytest.fixture
+def with_a_broken_one(planet, labels, tmp_path):
+    """Two scenes, of which the second is broken, and labels of which some are outside, and some drawn on the broken one."""
+    broken = tmp_path / "20200101_000000_00_9999"
+    broken.mkdir()
+    (broken / "a_SR.tif").touch()
+    table = gpd.read_file(labels).assign(scene=planet.scene.name)
+    table.loc[0, "scene"] = broken.name
+    away = table.iloc[[1]].assign(geometry=table.geometry.iloc[[1]].translate(yoff=-10), scene=broken.name)
+    path = tmp_path / "labels.gpkg"
+    gpd.GeoDataFrame(pd.concat([table, away]), crs=table.crs).to_file(path)
+    return TrainingScenesConfig(
+        labels=path,
+        out=tmp_path / "out",
+        scene=(planet.scene, broken),
+        patches=PreparationConfig(patch_px=64, overlap_px=16, scene_column="scene"),
+    )
+
+
+def test_polygons_of_a_scene_that_fails_are_not_refused(planet, with_a_broken_one, caplog):
+    report = prepare_scenes(with_a_broken_one)
+    assert (report.exit_code, [*report.failed]) == (1, [with_a_broken_one.scene[1].name])
+    assert (report.patches.outside, report.patches.mismatched) == (1, 1)
+    assert "1 polygons are outside the other scenes, 1 are of other images" in caplog.text
+    assert {*PatchStore(with_a_broken_one.out).table["scene"].to_pylist()} == {planet.scene.name}
+    alone = replace(with_a_broken_one, scene=(planet.scene,))
+    lenient = replace(alone.patches, outside="ignore", mismatched="ignore")
+    again = prepare_scenes(replace(alone, patches=lenient)).patches
+    assert [row.status for row in again.scenes] == ["current"]  # leniency does not decide which patches there are
+    with pytest.raises(TrainingDataError, match="1 of .* polygons are outside all of them"):
+        prepare_scenes(alone)
 
 
 def test_nothing_left_is_no_success(planet, labels, tmp_path):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -114,8 +114,9 @@ def prepare_scenes(
         progress: Told how many scenes have been preprocessed, of how many.
 
     Returns:
-        What became of each scene; one that fails does not stop the others, and its former patches are forgotten. What is
-        current in ``out`` is left as it is.
+        What became of each scene; one that fails does not stop the others, and its former patches are forgotten. Polygons
+        outside the others, or of other images, may be its own then: they are counted, and not refused. What is current in
+        ``out`` is left as it is.
 
     Raises:
         ConfigError: A path is wrong, or two scenes have one tile id; nothing has been written.
@@ -157,7 +158,16 @@ def prepare_scenes(
         if not files:
             warn_of_others(config.out, named=list(failed))
             return TrainingScenesReport(None, failed)
-        report = prepare_training_data(files, config.labels, config.out, config=config.patches, regions=regions)
+        patches = replace(config.patches, outside="ignore", mismatched="ignore") if failed else config.patches
+        report = prepare_training_data(files, config.labels, config.out, config=patches, regions=regions)
+    if failed and (report.outside or report.mismatched):
+        _logger.warning(
+            "%d polygons are outside the other scenes, %d are of other images: they may be those of scenes that failed (%d), so "
+            "nothing is refused; mend these scenes, and prepare again",
+            report.outside,
+            report.mismatched,
+            len(failed),
+        )
     of_patches = {scene.scene: scene.error or "" for scene in report.failed}
     return TrainingScenesReport(report, {**failed, **of_patches})
 
