@@ -1,5 +1,6 @@
 """Scenes and labels to patches, by the command."""
 
+import os
 import shutil
 from dataclasses import replace
 
@@ -224,6 +225,15 @@ def test_labels_that_are_not_there_are_wrong_usage(planet, tmp_path, darts):
     assert "expected a file or folder at" in err
     assert not (tmp_path / "o").exists()
     assert "--bands: expected bands like" in darts("train", "prepare", "--bands", "blue:1")[2]
+
+
+def test_streams_of_scenes_are_refused(planet, labels, tmp_path, darts):
+    os.mkfifo(tmp_path / "pipe")
+    for stream in ("-", tmp_path / "pipe"):
+        arguments = ("--scene", planet.scene, "--scenes", stream, "--labels", labels, "--out", tmp_path / "out")
+        code, _, err = darts("train", "prepare", *arguments)
+        assert (code, f"but got the stream '{stream}': write its paths into a .txt file" in err) == (2, True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_every_option_of_the_command_is_a_key(darts):

@@ -14,7 +14,10 @@ def train_prepare(
     config: scene_options.ConfigFile = None,
     scene: scene_options.Scene = None,
     scenes: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB_OR_LIST", help="Many scenes, as for darts run; repeat for more.")
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB_OR_LIST", help="Many scenes, as for darts run, but no standard input; repeat for more."
+        ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Label polygons, in any CRS.")] = None,
     out: Annotated[

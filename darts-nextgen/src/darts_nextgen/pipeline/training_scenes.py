@@ -17,6 +17,7 @@ from darts_nextgen.pipeline.preparation import preprocess_tile
 from darts_nextgen.pipeline.resuming import SOFTWARE
 from darts_nextgen.pipeline.scene_options import SceneOptions, convert_fields, path_or_none
 from darts_nextgen.pipeline.stages import load_task
+from darts_nextgen.pipeline.streams import is_stream
 from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
 from darts_preprocessing.loading.releases import RULES, ReleaseRule, releases_in
 from darts_segmentation.training import PreparationConfig, PreparationReport, prepare_training_data
@@ -47,7 +48,7 @@ _OF_PATCHES = ("labels", "out", "scene", "scenes", "regions", "patches", "dem", 
 class TrainingScenesConfig(SceneOptions):
     """Everything that decides what ``darts train prepare`` does; each field is a key of its TOML file.
 
-    The fields of the scenes are those of `SceneOptions`; ``out`` is the folder of the store of patches, and the preprocessed
+    The fields of the scenes are those of `SceneOptions`, but ``scenes`` takes no streams; ``out`` is the folder of the store of patches, and the preprocessed
     tiles are kept in its folder ``tiles``.
 
     Raises:
@@ -119,7 +120,8 @@ def prepare_scenes(
         ``out`` is left as it is.
 
     Raises:
-        ConfigError: A path is wrong, or two scenes have one tile id; nothing has been written.
+        ConfigError: A path is wrong, two scenes have one tile id, or scenes come as a stream: which scene a polygon belongs to
+            is known only when all are. Nothing has been written.
         TrainingDataError: The labels do not fit, see `prepare_training_data`.
         OutputError: Another process is writing into ``out``, or what must be forgotten cannot be removed.
 
@@ -131,6 +133,12 @@ def prepare_scenes(
         path = getattr(config, name)
         if path is not None and not exists(path):
             raise ConfigError(f"expected a file or folder at '{path}' ({name}), but there is none: check the path")
+    streams = [entry for entry in config.scenes if is_stream(entry)]
+    if streams:
+        raise ConfigError(
+            f"expected scenes that are all known before the first one is cut, but got the stream {streams[0]!r}: write its paths "
+            "into a .txt file, one per line, and name that"
+        )
     tasks = scene_tasks(config)
     regions = _read_regions(config)
     folder = config.out / TILES_FOLDER
