@@ -12,11 +12,12 @@ import torch
 
 from darts_segmentation import Segmenter, build_network
 from darts_segmentation.training import TrainingConfig, resume, train
-from darts_segmentation.training.plan import make_plan
+from darts_segmentation.training.plan import decode_split, make_plan
 from darts_segmentation.training.run_folder import read_run
 from darts_segmentation.training.testing import SMALL_NETWORK, small_training
 from darts_train_utils.config import DataConfig, MonitorConfig, SplitConfig
 from darts_train_utils.patch_store import PatchStore
+from darts_train_utils.splits import Split
 from darts_train_utils.testing import write_example_store
 from darts_utils.errors import ConfigError, DartsWarning, OutputError, TrainingDataError, TrainingError
 from darts_utils.inference import Checkpoint, Scaling, read_checkpoint, write_checkpoint
@@ -158,7 +159,10 @@ def test_fine_tuning_takes_what_the_start_is(undisturbed, data, tmp_path):
     config = TrainingConfig(
         epochs=1, learning_rate=1e-9, split=SplitConfig("random", 0.0, 0.25), data=CONFIG.data, schedule="constant"
     )
-    tuned = train(data, tmp_path / "tuned", config=config, start=undisturbed.model)
+    known = decode_split(read_checkpoint(undisturbed.model).config["training"]["split"])
+    taught = np.concatenate([known.training, known.validation])
+    split = Split(taught, taught[:0], known.test, taught[:0])
+    tuned = train(data, tmp_path / "tuned", config=config, start=undisturbed.model, split=split)
     start, end = read_checkpoint(undisturbed.model), read_checkpoint(tuned.model)
     for key in ("model", "input_combination", "normalization"):
         assert end.config[key] == start.config[key]

@@ -7,7 +7,11 @@ import typer
 
 _DATA = typer.Argument(metavar="DATA", help="Folder of patches, as `darts train prepare` leaves it.")
 _CONFIG = typer.Option(metavar="FILE", help="Configuration of a training (TOML); the defaults if not given.")
-_START = typer.Option(metavar="FILE", help="Model that training begins with, for fine-tuning; also a run folder.")
+_START = typer.Option(
+    metavar="FILE",
+    help="Model that training begins with, for fine-tuning; also a run folder. Refused where patches that are to validate or "
+    "test have made it.",
+)
 _LEGACY = typer.Option(
     metavar="NAME",
     help="How the inputs of an older model were scaled, where its file does not say: dn3000 or reflectance …",
@@ -57,7 +61,10 @@ def train_evaluate(
     data: Annotated[Path, _DATA],
     *,
     part: Annotated[
-        str, typer.Option(help="test, validation or training: of the model's own data; all: of any data.")
+        str,
+        typer.Option(
+            help="test, validation or training: of the model's own data; all: of any data, with a warning where the model trained on them."
+        ),
     ] = "test",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Gets scores.json, scores.csv and reliability.csv.")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darts_segmentation.training.config import TrainingConfig
+from darts_segmentation.training.leakage import check_start_unseen
 from darts_segmentation.training.plan import encode_split
 from darts_segmentation.training.run_folder import write_json
 from darts_segmentation.training.scores import EvaluationResult, Scores, write_csv
@@ -23,6 +24,7 @@ from darts_train_utils.splits import Patches, Split, check_split, split_folds, s
 from darts_utils.config_tables import plain_table
 from darts_utils.errors import TrainingDataError
 from darts_utils.files import sole_writer
+from darts_utils.inference.checkpoint import read_checkpoint
 
 _AVERAGED = tuple(
     each.name
@@ -73,14 +75,15 @@ def cross_validate(
         config: Of each training. ``config.split.method`` says what stays together; of the rest of each fold's training patches
             ``config.split.validation_share`` decide which epoch is best, by the same method; 0 takes the last epoch.
         folds: How many, or the splits themselves, whose validation may be empty.
-        start: Model that every training begins with; it must not have seen the patches.
+        start: Model that every training begins with; it must not have seen the patches, which is refused where it says so.
         legacy_normalization: How the inputs of an older `start` were scaled.
 
     Returns:
         Scores and models of the folds.
 
     Raises:
-        TrainingDataError: There are too few groups for the folds, or nothing can be learnt in one of them.
+        TrainingDataError: There are too few groups for the folds, nothing can be learnt in one of them, or patches that
+            validate or test have made `start`.
         ConfigError: Something does not fit, see `train`; or `out` holds another cross-validation.
         OutputError: `out` cannot be written, or another process writes there.
     """
@@ -88,6 +91,9 @@ def cross_validate(
     store = PatchStore(data)
     splits = _splits(store.patches, config.split, folds)
     fingerprint = data_fingerprint(data)
+    model = None if start is None else read_checkpoint(start, legacy_normalization=legacy_normalization)
+    for split in splits:  # of all folds, before the first one trains
+        check_start_unseen(split, start=model, fingerprint=fingerprint)
     record = {
         "kind": "cross-validation",
         "fingerprint": fingerprint,

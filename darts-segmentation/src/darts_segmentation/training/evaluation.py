@@ -1,6 +1,7 @@
 """How good a model file is on patches: its own test patches, or those of other data."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from darts_segmentation.networks import build_network
 from darts_segmentation.segmenter import FRAMEWORK
-from darts_segmentation.training.plan import decode_split
+from darts_segmentation.training.leakage import sides_of, warn_of_seen
 from darts_segmentation.training.scores import EvaluationResult, write_evaluation
 from darts_segmentation.training.scoring import DEFAULT_SCORING, ScoringConfig, score_patches
 from darts_segmentation.training.traits import check_traits
@@ -63,7 +64,7 @@ def evaluate(
 
     Warns:
         DartsWarning: It is not certain that the inputs were made as those of the training, see
-            `darts_segmentation.training.traits.check_traits`.
+            `darts_segmentation.training.traits.check_traits`; or part ``"all"`` holds patches that the model trained on.
     """
     if part not in _PARTS:
         raise ConfigError(f"expected part to be one of {', '.join(_PARTS)}, but got {part!r}")
@@ -119,18 +120,20 @@ def scoring_options(threshold: float | None, boundary_width_px: float | None) ->
 
 def _rows(model: Checkpoint, data: Path, store: PatchStore, part: Part) -> NDArray[np.int64]:
     if part == "all":
-        return np.arange(len(store), dtype="int64")
+        everything = np.arange(len(store), dtype="int64")
+        warn_of_seen(everything, model=model, fingerprint=data_fingerprint(data))
+        return everything
     record = model.config.get("training")
-    if not isinstance(record, dict) or "split" not in record or "data" not in record:
+    if not isinstance(record, Mapping) or "split" not in record or "data" not in record:
         raise TrainingDataError(
             f"expected a model that says which patches were for its {part}, but it does not: evaluate it with part 'all', on "
             "data that it has not seen"
         )
-    if record["data"]["fingerprint"] != data_fingerprint(data):
+    split = sides_of(model, fingerprint=data_fingerprint(data))
+    if split is None:
         raise TrainingDataError(
             f"expected the data that the model was trained with, for its {part} patches, but those in '{data}' are others: "
             "evaluate it with part 'all'"
         )
-    split = decode_split(record["split"])
     rows: NDArray[np.int64] = getattr(split, part)
     return rows

@@ -9,6 +9,7 @@ from darts_segmentation.training.card import model_card
 from darts_segmentation.training.config import TrainingConfig
 from darts_segmentation.training.finishing import finished_checkpoint
 from darts_segmentation.training.fitting import fit
+from darts_segmentation.training.leakage import check_start_unseen
 from darts_segmentation.training.plan import make_plan
 from darts_segmentation.training.run_folder import CHECKPOINTS, RECORD, Run, read_run, require_new, write_run
 from darts_segmentation.training.scores import EvaluationResult, parse_evaluation, write_evaluation
@@ -60,8 +61,8 @@ def train(
 
     Raises:
         ConfigError: Network, inputs, scaling, device, precision or patch size do not fit each other, the data or `start`.
-        TrainingDataError: From these patches nothing can be learnt, they were made in another way than those of `start`, or the
-            split leaves a side empty.
+        TrainingDataError: From these patches nothing can be learnt, they were made in another way than those of `start`, the split
+            leaves a side empty, or patches that validate or test have made `start`.
         TrainingError: The loss is no number any more; names batch and patches.
         CheckpointError: `start` cannot be read.
         OutputError: `out` holds a training already, another process writes there, or it cannot be written.
@@ -161,9 +162,14 @@ def plan_run(
         start: The model that it begins with.
         split: Rows by side; None: as the config says.
         fingerprint: Of the patches; None: is computed.
+
+    Raises:
+        DartsError: As `train` does.
     """
     plan = make_plan(store, config=config, start=start, split=split)
-    run = Run(folder, data, data_fingerprint(data) if fingerprint is None else fingerprint, plan)
+    known = data_fingerprint(data) if fingerprint is None else fingerprint
+    check_start_unseen(plan.split, start=start, fingerprint=known)
+    run = Run(folder, data, known, plan)
     write_run(run, patches=len(store), start=start)
     return run
 

@@ -20,6 +20,7 @@ from optuna.trial import TrialState
 from darts_segmentation.training.config import TrainingConfig
 from darts_segmentation.training.finishing import best_epoch
 from darts_segmentation.training.fitting import fit
+from darts_segmentation.training.leakage import check_start_unseen
 from darts_segmentation.training.run_folder import CHECKPOINTS
 from darts_segmentation.training.scores import write_csv
 from darts_segmentation.training.search_space import Range, SearchSpace, changed_config, space_table
@@ -28,6 +29,7 @@ from darts_segmentation.training.studies import one_at_a_time, open_study_folder
 from darts_segmentation.training.training import plan_run
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.provenance import data_fingerprint
+from darts_train_utils.splits import split_patches
 from darts_utils.config_tables import plain_table
 from darts_utils.errors import ConfigError, TrainingError
 from darts_utils.files import atomic_path
@@ -85,7 +87,7 @@ def tune(
     Raises:
         ConfigError: Something does not fit, see `darts_segmentation.training.train`; or `out`, or the study of its name in
             `storage`, is of another search.
-        TrainingDataError: Nothing can be learnt, or there are no validation patches.
+        TrainingDataError: Nothing can be learnt, there are no validation patches, or those that validate or test have made `start`.
         TrainingError: No trial came to its end with a number.
 
     Notes:
@@ -106,9 +108,10 @@ def tune(
         "space": space_table(space),
         "starts_from": None if start is None else str(Path(start)),
     }
-    folder.mkdir(parents=True, exist_ok=True)
     model = None if start is None else read_checkpoint(start, legacy_normalization=legacy_normalization)
     store = PatchStore(data)
+    check_start_unseen(split_patches(store.patches, config=config.split), start=model, fingerprint=fingerprint)
+    folder.mkdir(parents=True, exist_ok=True)
     with _quiet_optuna():
         with one_at_a_time(folder):
             open_study_folder(folder, record)
