@@ -227,6 +227,18 @@ def test_a_vertical_crs_in_feet_is_refused(planet, rewrite, grid):
     assert np.isfinite(load_arcticdem(planet.dem, grid=grid).dem.values).any()
 
 
+@pytest.mark.parametrize("loader", [load_arcticdem, load_tcvis])
+def test_a_vertical_crs_changes_neither_what_is_read_nor_where(planet, rewrite, grid, loader, tmp_path):
+    """Copernicus GLO-30 comes in EPSG:4326+3855, heights above the geoid EGM2008."""
+    x, y = Transformer.from_crs("EPSG:32608", "EPSG:4326", always_xy=True).transform(*grid.boundingbox[:2])
+    place = Affine(0.0003, 0, x - 0.01, 0, -0.0003, y + 0.01)
+    path = rewrite(planet.dem if loader is load_arcticdem else planet.tcvis, crs="EPSG:4326", transform=place)
+    plain = loader(path, grid=grid, margin_m=30.0)
+    compound = loader(rewrite(path, crs="EPSG:4326+3855"), grid=grid, margin_m=30.0)
+    assert compound.drop_vars("spatial_ref").identical(plain.drop_vars("spatial_ref"))
+    assert align(compound, grid=grid).identical(align(plain, grid=grid))
+
+
 def test_a_projection_in_feet_is_refused_unless_heights_are_said_to_be_metres(planet, rewrite, grid):
     feet = "+proj=tmerc +lat_0=54 +lon_0=-135 +k=0.9999 +x_0=500000 +datum=NAD83 +units=us-ft"
     east, north = Transformer.from_crs("EPSG:4326", feet, always_xy=True).transform(-135.67, 68.05)

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyproj
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
 
+from darts_preprocessing.horizontal import horizontal_way
 from darts_preprocessing.meridians import in_turn_of
 from darts_utils.kernels import kernel
 
@@ -78,7 +77,7 @@ class PixelMap:
         self.x, self.y = _lattices(grid)
         self.source_x, self.source_y = _lattices(from_grid)
         self._from_grid = from_grid
-        self._transformer = _transformer(grid, from_grid)
+        self._transformer = horizontal_way(grid, from_grid)
         self.first_block_row = self.y.first // BLOCK_PX
         """Number of the row of blocks in which the target's first row lies."""
         self.last_block_row = (self.y.first + self.shape[0] - 1) // BLOCK_PX
@@ -189,14 +188,3 @@ def _evaluate(
 def _lattices(grid: GeoBox) -> tuple[Lattice, Lattice]:
     affine = grid.affine
     return Lattice.along(float(affine.c), float(affine.a)), Lattice.along(float(affine.f), float(affine.e))
-
-
-def _transformer(grid: GeoBox, from_grid: GeoBox) -> Transformer | None:
-    target, source = _horizontal(grid), _horizontal(from_grid)
-    return None if target == source else Transformer.from_crs(target, source, always_xy=True)
-
-
-def _horizontal(grid: GeoBox) -> pyproj.CRS:
-    """The CRS without heights: they stay what they are."""
-    crs = pyproj.CRS(str(grid.crs))
-    return crs.sub_crs_list[0] if crs.is_compound else crs.to_2d()

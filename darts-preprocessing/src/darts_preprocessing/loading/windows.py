@@ -7,9 +7,9 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
 
 from darts_preprocessing.alignment import kernel_reach_px
+from darts_preprocessing.horizontal import horizontal_way
 from darts_preprocessing.loading.sources import Decode, Gaps, Source
 from darts_preprocessing.meridians import full_turn
 from darts_utils.errors import NoOverlapError, SceneError
@@ -81,15 +81,10 @@ def read_around(
 
 def _wanted_bounds(whole: GeoBox, grid: GeoBox, *, margin_m: float) -> tuple[float, float, float, float]:
     """Left, bottom, right and top of a grid with its margin in the CRS of a raster; right ≥ left."""
-    bounds = grid.boundingbox
-    transformer = Transformer.from_crs(str(grid.crs), str(whole.crs), always_xy=True)
-    left, bottom, right, top = transformer.transform_bounds(
-        bounds.left - margin_m,
-        bounds.bottom - margin_m,
-        bounds.right + margin_m,
-        bounds.top + margin_m,
-        densify_pts=_EDGE_POINTS,
-    )
+    inner = grid.boundingbox
+    bounds = inner.left - margin_m, inner.bottom - margin_m, inner.right + margin_m, inner.top + margin_m
+    way = horizontal_way(grid, whole)
+    left, bottom, right, top = bounds if way is None else way.transform_bounds(*bounds, densify_pts=_EDGE_POINTS)
     if right < left:  # pyproj's way to say that the antimeridian lies between
         right += full_turn(whole)
     return left, bottom, right, top
