@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from darts_preprocessing import derive_masks, harmonize_reflectance, preprocess
-from darts_utils.errors import MissingVariableError
+from darts_utils.errors import MissingVariableError, TileContractError
 from darts_utils.testing import assert_verb_contract, example_tile
 from darts_utils.variables import OPTICAL_BANDS
 
@@ -89,7 +89,9 @@ def test_a_zero_of_harmonised_bands_is_no_reason_to_be_invalid():
     dark = {name: SENTINEL[name].assign_attrs(reflectance_offset=-0.1) for name in OPTICAL_BANDS}
     dark["blue"] = dark["blue"].copy(data=np.full(dark["blue"].shape, 900, "uint16"))
     raw = with_codes(SENTINEL.assign(dark), s2_scl=[4, 0, 8]).assign()
-    raw = raw.assign(s2_scl=raw.s2_scl.copy(data=np.maximum(raw.s2_scl.values, [[4, 0, 4] + [4] * 37])))
+    raw = raw.assign(
+        s2_scl=raw.s2_scl.copy(data=np.maximum(raw.s2_scl.values, np.array([4, 0, 4] + [4] * 37, "uint8")))
+    )
     once = derive_masks(raw)
     harmonised = harmonize_reflectance(raw)
     assert (harmonised.blue.values == 0).all()
@@ -120,6 +122,22 @@ def test_a_zero_in_any_band_is_no_data(band):
 def test_half_a_planet_mask_is_refused():
     with pytest.raises(MissingVariableError, match="derive_masks needs 'planet_udm1'.*load both"):
         derive_masks(PLANET.drop_vars("planet_udm1"))
+
+
+@pytest.mark.parametrize("mask", ["s2_scl", "planet_udm2", "planet_udm1", "valid_data_mask"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda array: array.transpose("x", "y"), r"must have dims \('y', 'x'\), but got \('x', 'y'\): transpose it"),
+        (lambda array: array.astype("float32"), "must be .*, but got float32: convert it"),
+    ],
+)
+def test_a_mask_of_another_form_is_refused(mask, change, message):
+    tile = harmonize_reflectance(SENTINEL) if mask in ("s2_scl", "valid_data_mask") else PLANET
+    spoiled = tile.assign({mask: change(tile[mask])})
+    for verb in (derive_masks, *([harmonize_reflectance] if mask == "valid_data_mask" else [])):
+        with pytest.raises(TileContractError, match=f"variable '{mask}' of tile 'example-0' {message}"):
+            verb(spoiled)
 
 
 def test_backends_agree(backend):

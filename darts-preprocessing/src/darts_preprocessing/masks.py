@@ -33,6 +33,7 @@ def derive_masks(tile: xr.Dataset) -> xr.Dataset:
     Raises:
         MissingVariableError: A band is missing, a Planet tile has one of its two masks only, or the bands are harmonised and
             ``valid_data_mask`` is missing.
+        TileContractError: A band or a mask has other dims or another dtype than those above.
 
     Notes:
         A cloud bit in the old mask (``planet_udm1`` bit 1) means cloud, not missing data.
@@ -49,6 +50,7 @@ def derive_masks(tile: xr.Dataset) -> xr.Dataset:
         over_pixels(udm_rows, valid.shape, *(computed(tile[name].data) for name in names), valid, quality)
         source = "planet_udm2"
     elif "s2_scl" in tile:
+        require_variables(tile, ["s2_scl"], consumer="derive_masks", hint="load it beside the bands")
         quality = array_namespace(valid).empty_like(valid)
         over_pixels(scl_rows, valid.shape, computed(tile["s2_scl"].data), valid, quality)
         source = "s2_scl"

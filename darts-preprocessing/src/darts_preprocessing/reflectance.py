@@ -29,11 +29,13 @@ def harmonize_reflectance(tile: xr.Dataset) -> xr.Dataset:
 
     Raises:
         MissingVariableError: A band is missing, or the bands are harmonised already and ``valid_data_mask`` is missing.
-        TileContractError: A band does not say its scale and offset.
+        TileContractError: A band does not say its scale and offset; a band or a mask has other dims or another dtype than those
+            above.
     """
     require_variables(tile, OPTICAL_BANDS, consumer="harmonize_reflectance", hint="load all four bands")
     if "valid_data_mask" not in tile:
         tile = derive_masks(tile)
+    require_variables(tile, ["valid_data_mask"], consumer="harmonize_reflectance", hint="derive the masks first")
     valid = computed(tile["valid_data_mask"].data)
     return tile.assign({name: _harmonized(tile, name, valid) for name in OPTICAL_BANDS})
 
