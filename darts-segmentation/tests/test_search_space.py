@@ -6,7 +6,7 @@ import tomli_w
 from darts_segmentation.training import parse_search_space, read_search_space
 from darts_segmentation.training.search_space import Choices, changed_config
 from darts_segmentation.training.testing import small_training
-from darts_train_utils.config import LossConfig
+from darts_train_utils.config import LossConfig, MonitorConfig
 from darts_utils.errors import ConfigError
 
 CONFIG = small_training(epochs=2)
@@ -36,6 +36,17 @@ SPACE = {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}, "loss": {"di
 def test_search_spaces_that_make_no_sense_are_refused(table, message):
     with pytest.raises(ConfigError, match=message):
         parse_search_space(table, config=CONFIG)
+
+
+@pytest.mark.parametrize("key", ["loss.dice", "loss.positive_weight"])
+@pytest.mark.parametrize("monitor", ["val/loss", "train/dice"])
+def test_a_loss_is_no_score_of_trials_with_different_losses(key, monitor):
+    space = {key: {"low": 1.0, "high": 2.0}}
+    config = small_training(monitor=MonitorConfig(monitor, mode="min"))
+    with pytest.raises(ConfigError, match=f"'{key}' changes what '{monitor}' means: remove it, or watch another"):
+        parse_search_space(space, config=config)
+    assert set(parse_search_space({"weight_decay": {"low": 0.0, "high": 0.1}}, config=config)) == {"weight_decay"}
+    assert set(parse_search_space(space, config=CONFIG)) == {key}
 
 
 def test_a_search_space_is_read(tmp_path):

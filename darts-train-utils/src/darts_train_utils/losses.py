@@ -55,10 +55,23 @@ def loss_terms(logits: torch.Tensor, labels: torch.Tensor, *, config: LossConfig
         TrainingDataError: Shapes differ, or a label is not 0, 1 or 2.
     """
     known_logits, known_labels = known_pixels(logits, labels)
-    names = [name for name in _LOSSES if getattr(config, name) > 0]
+    names = loss_names(config)
     if known_labels.numel() == 0:
         return {name: known_logits.sum() for name in names}
     return {name: _LOSSES[name](known_logits, known_labels, config) for name in names}
+
+
+def loss_names(config: LossConfig) -> list[str]:
+    """Name the losses that have a weight.
+
+    Args:
+        config: The weights.
+
+    Examples:
+        >>> loss_names(LossConfig(bce=0.0, focal=2.0))
+        ['dice', 'focal']
+    """
+    return [name for name in _LOSSES if getattr(config, name) > 0]
 
 
 def known_pixels(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

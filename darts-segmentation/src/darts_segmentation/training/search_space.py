@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from darts_segmentation.training.config import TrainingConfig, parse_training_config, read_toml
+from darts_segmentation.training.monitoring import is_loss
 from darts_utils.config_tables import parse_table, plain_table
 from darts_utils.errors import ConfigError
 
@@ -88,7 +89,8 @@ def parse_search_space(table: Mapping[str, Any], *, config: TrainingConfig) -> S
         The space.
 
     Raises:
-        ConfigError: A key is unknown or cannot be tuned, or a limit or choice makes no valid configuration.
+        ConfigError: A key is unknown or cannot be tuned, or not with the score that is watched; or a limit or choice makes no
+            valid configuration.
 
     Examples:
         >>> space = parse_search_space({"loss": {"dice": {"low": 0.0, "high": 2.0}}}, config=TrainingConfig())
@@ -104,6 +106,11 @@ def parse_search_space(table: Mapping[str, Any], *, config: TrainingConfig) -> S
         if key.partition(".")[0] in _FIXED:
             raise ConfigError(
                 f"expected a key that may differ between trials, but {key!r} must be the same in all: remove it"
+            )
+        if key.partition(".")[0] == "loss" and is_loss(config.monitor.monitor):
+            raise ConfigError(
+                f"expected scores that can be compared between trials, but {key!r} changes what {config.monitor.monitor!r} means: "
+                "remove it, or watch another score in [monitor], val/iou say"
             )
         for value in entry.examples:
             try:
