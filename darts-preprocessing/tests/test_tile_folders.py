@@ -232,6 +232,27 @@ def test_one_release_needs_no_date():
     assert chosen_release({"2019": []}, release=None, date="unknown", rule="past_only", name="trends") == "2019"
 
 
+@pytest.mark.parametrize(
+    ("name", "release"),
+    [
+        ("TCTrend_SR_2000-2019_TCVIS/0001.tif", "2019"),
+        ("2024-05-01_export/TCTrend_SR_2000-2019_TCVIS/0001.tif", "2019"),
+        ("2022/tcvis_2020_until_2019.tif", "2019"),
+        ("tcvis_2019_r2048_c1024.tif", "2019"),
+        ("TCTrend_2019/row2048_col1024.tif", "2019"),
+        ("tcvis2019/r2048_c1024.tif", "2019"),
+        ("2019.tif", "2019"),
+        ("2019/0000000000-0000002048.tif", "2019"),
+        ("r2048/20190101_12019_2101.tif", None),
+    ],
+)
+def test_the_release_is_the_last_year_of_the_innermost_part(tmp_path, name, release):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    assert releases_in(tmp_path) == {release: [path]}
+
+
 def test_trends_with_and_without_a_year_are_refused(trends, planet):
     (trends / "more.tif").write_bytes(planet.tcvis.read_bytes())
     with pytest.raises(

@@ -13,7 +13,12 @@ ReleaseRule = Literal["past_only", "upstream"]
 """How the year of an image decides about the release."""
 RULES: tuple[ReleaseRule, ...] = ("past_only", "upstream")
 
-_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_YEARS = (
+    re.compile(r"(?<![A-Za-z0-9])(?:19|20)\d\d(?!\d)"),
+    re.compile(r"(?<=[A-Za-z]{2})(?:19|20)\d\d(?!\d)"),
+)
+"""A year that stands alone, and one behind a word, ``tcvis2019``, which counts less because places of tiles are written so, too.
+Behind a single letter, ``r2048``, there is no year."""
 _UPSTREAM = ((2018, "2019"), (2019, "2020"), (2021, "2022"))
 """Last year of images → release; later images take `_UPSTREAM_LATEST`."""
 _UPSTREAM_LATEST = "2024"
@@ -23,8 +28,9 @@ def releases_in(path: Path) -> dict[str | None, list[Path]]:
     """Group the rasters of a path by release.
 
     Args:
-        path: Raster, or folder of rasters. The release of a raster is the last year in its path below the folder, such as
-            ``TCTrend_SR_2000-2019_TCVIS/0001.tif`` or ``tcvis_2019.tif``.
+        path: Raster, or folder of rasters. The release of a raster is the last year in the innermost part of its path below
+            the folder that has one, such as ``TCTrend_SR_2000-2019_TCVIS/0001.tif`` or ``tcvis_2019_r2048_c1024.tif``: numbers
+            behind letters are years only where no other is.
 
     Returns:
         Release → its rasters; under None those of a folder without years, and a single raster.
@@ -37,8 +43,7 @@ def releases_in(path: Path) -> dict[str | None, list[Path]]:
         return {None: [path]}
     releases: dict[str | None, list[Path]] = {}
     for tile in tile_paths(path):
-        years = _YEAR.findall(str(tile.relative_to(path)))
-        releases.setdefault(max(years) if years else None, []).append(tile)
+        releases.setdefault(_release_of(tile.relative_to(path)), []).append(tile)
     if None in releases and len(releases) > 1:
         named = next(name for name in releases if name is not None)
         raise SceneError(
@@ -46,6 +51,14 @@ def releases_in(path: Path) -> dict[str | None, list[Path]]:
             f"'{releases[named][0].name}' is of {named}: sort them into a folder for each release"
         )
     return releases
+
+
+def _release_of(path: Path) -> str | None:
+    for year in _YEARS:
+        for part in reversed(path.parts):
+            if years := year.findall(part):
+                return str(years[-1])
+    return None
 
 
 def chosen_release(

@@ -38,8 +38,8 @@ def load_tcvis(
 
     Args:
         path: Raster with three uint8 bands in the order TCB_slope, TCG_slope, TCW_slope, or a folder of such tiles that share
-            one CRS and pixel grid. A folder may hold several releases: the release of a tile is the last year in its path
-            below the folder, such as ``TCTrend_SR_2000-2019_TCVIS/0001.tif``.
+            one CRS and pixel grid. A folder may hold several releases: the release of a tile is the last year in the
+            innermost part of its path below the folder that has one, such as ``TCTrend_SR_2000-2019_TCVIS/0001.tif``.
         grid: Grid of the tile that needs it.
         margin_m: Margin around the grid.
         release: Which release it is, for example ``"2022"``, where the files do not say it; where they do, the one to take.
