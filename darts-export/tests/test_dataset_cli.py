@@ -10,8 +10,9 @@ import pytest
 
 from darts_export.dataset.config import DatasetConfig
 from darts_export.dataset.published import check_published, read_published
-from darts_export.dataset.publishing.datasets import WORK, build_dataset
+from darts_export.dataset.publishing.datasets import build_dataset
 from darts_export.dataset.testing.archives import export_example, files_in
+from darts_export.dataset_folders import WORK
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import sole_writer
 
@@ -169,6 +170,39 @@ def test_a_list_of_tiles_that_was_changed_is_made_anew(
             f"built: {out}: 4 tiles; rows: {rows_of(out)}\n",
         )
     assert files_in(out) == files_in(dataset)
+
+
+@pytest.mark.parametrize("name", ["dataset", "published/dataset"])
+def test_a_data_set_may_lie_in_a_folder_of_results(
+    archive: Path, dataset: Path, tmp_path: Path, darts: Darts, name: str
+) -> None:
+    results = Path(shutil.copytree(archive, tmp_path / "results"))
+    out = results / name
+    out.mkdir(parents=True)
+    for verdict in ("built", "current"):
+        assert darts("dataset", "build", results, "--out", out)[:2] == (
+            0,
+            f"{verdict}: {out}: 4 tiles; rows: {rows_of(out)}\n",
+        )
+    assert files_in(out) == files_in(dataset)
+    (out / "manifest.json").unlink()
+    (out / WORK).mkdir()  # as a kill leaves it
+    assert darts("dataset", "build", *results.iterdir(), out, "--out", out)[0] == 0
+    assert files_in(out) == files_in(dataset)
+    if out.parent == results:
+        told = "dataset: a data set, see darts dataset check\n4 of 4 tiles complete\n"
+        assert darts("export", "check", results)[:2] == (0, told)
+    for command in (("export", "check", out), ("dataset", "build", out, "--out", tmp_path / "other")):
+        code, _, err = darts(*command)
+        assert (code, "is or holds nothing but a data set" in " ".join(err.split())) == (2, True)
+
+
+def test_a_collection_alone_makes_no_data_set(archive: Path, tmp_path: Path, darts: Darts) -> None:
+    place = Path(shutil.copytree(archive / "a-2019", tmp_path / "a-2019"))
+    (place / "collection.json").touch()
+    assert darts("export", "check", place)[1].startswith("a-2019: unknown: collection.json")
+    (place / "manifest.json").write_text("{")
+    assert darts("export", "check", place)[1].startswith("a-2019: manifest: ")
 
 
 def test_archives_without_objects_make_empty_data_sets(tmp_path: Path, darts: Darts) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from darts_export.dataset.publishing.datasets import WORK
 from darts_export.dataset.testing.archives import files_in
+from darts_export.dataset_folders import WORK
 from darts_utils.files import TEMPORARY_PREFIX
 
 _BUILD = "import sys; from darts_utils.cli import main; sys.argv[0] = 'darts'; main()"

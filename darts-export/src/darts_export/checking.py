@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from darts_export.dataset_folders import is_dataset
 from darts_export.manifest import MANIFEST_FILE, read_manifest
 from darts_export.naming import RUN_FOLDERS
 from darts_export.staleness import damage_of, other_tile
@@ -73,37 +74,65 @@ def check_tile_folder(folder: str | os.PathLike[str], *, sizes_only: bool = Fals
     )
 
 
-def tile_folders(paths: Sequence[Path]) -> list[Path]:
+def tile_folders(paths: Sequence[Path], *, without: Path | None = None) -> list[Path]:
     """Find the folders of tiles that a user names.
 
     Args:
-        paths: Folders of tiles, and folders of results, which hold folders of tiles.
+        paths: Folders of tiles, and folders of results, which hold folders of tiles; data sets among them are left out.
+        without: A folder that is going to be written: it is no tile, and neither is one without a manifest that it lies in.
 
     Returns:
         The folders, each once, in the order given, those of a folder of results by name.
 
     Raises:
+        ConfigError: A path is no folder, or holds neither a manifest nor folders; or there are data sets only.
+        OutputError: A folder cannot be looked into.
+    """
+    written = None if without is None else without.resolve()
+    found: dict[Path, Path] = {}
+    for path in named_folders(paths):  # a link has the name of the tile, what it points to may have another
+        resolved = path.resolve()
+        if resolved not in found and not is_dataset(path) and not _is_for(written, resolved):
+            found[resolved] = Path(os.path.abspath(path))  # noqa: PTH100
+    if paths and not found:
+        raise ConfigError(
+            f"expected folders of results, or of tiles, but '{paths[0]}' is or holds nothing but a data set: name the folders of "
+            "the tiles, or look at it with darts dataset check"
+        )
+    return list(found.values())
+
+
+def named_folders(paths: Sequence[Path]) -> Iterator[Path]:
+    """Find the folders of tiles and of data sets that a user names, maybe some of them twice.
+
+    Args:
+        paths: As for `tile_folders`.
+
+    Raises:
         ConfigError: A path is no folder, or holds neither a manifest nor folders.
         OutputError: A folder cannot be looked into.
     """
-    found: dict[Path, Path] = {}
     for path in paths:
         if not path.is_dir():
             raise ConfigError(f"expected a folder of results, or of a tile, at '{path}', but there is none")
-        inside = [path] if (path / MANIFEST_FILE).exists() else list(_folders_in(path))
+        is_one = (path / MANIFEST_FILE).exists() or is_dataset(path)
+        inside = [path] if is_one else list(_folders_in(path))
         if not inside:
             raise ConfigError(
                 f"expected a folder of results, or of a tile, at '{path}', but it holds neither {MANIFEST_FILE} nor folders"
             )
-        for each in inside:  # a link has the name of the tile, what it points to may have another
-            found.setdefault(each.resolve(), Path(os.path.abspath(each)))  # noqa: PTH100
-    return list(found.values())
+        yield from inside
 
 
 def unfinished_beside(folders: Sequence[Path]) -> list[Path]:
     """Find unfinished files beside folders of tiles: of reports, for example."""
     parents = dict.fromkeys(folder.parent for folder in folders)
     return [found for parent in parents for found in sorted(parent.glob(f"{TEMPORARY_PREFIX}*"))]
+
+
+def _is_for(written: Path | None, folder: Path) -> bool:
+    """Whether a folder is, or is only there to hold, the one that is going to be written."""
+    return written is not None and folder in (written, *written.parents) and not (folder / MANIFEST_FILE).exists()
 
 
 def _folders_in(path: Path) -> Iterator[Path]:

@@ -71,11 +71,13 @@ def export_check(
 
     Every file of a tile is compared with the size and the hash that the tile's manifest.json has. Named are: tiles without
     a manifest (not finished), missing and damaged files, unfinished files that a killed run has left (or that a run is
-    writing just now), and files that are not of the export that the manifest describes.
+    writing just now), and files that are not of the export that the manifest describes. Data sets among them are named, and
+    left to darts dataset check.
 
     Exit codes: 0 all tiles are complete, 1 something is wrong, 2 wrong usage.
     """
-    from darts_export.checking import check_tile_folder, tile_folders, unfinished_beside
+    from darts_export.checking import check_tile_folder, named_folders, tile_folders, unfinished_beside
+    from darts_export.dataset_folders import is_dataset
     from darts_utils.commands.progress import progress_bar
 
     places = tile_folders(folders)
@@ -88,6 +90,8 @@ def export_check(
                 typer.echo(f"{place.name}: {problem}")
             if bar is not None:
                 bar(number, len(places))
+    for place in filter(is_dataset, named_folders(folders)):
+        typer.echo(f"{place.name}: a data set, see darts dataset check")
     leftovers = unfinished_beside(places)
     for path in leftovers:
         typer.echo(f"unfinished: {path}")

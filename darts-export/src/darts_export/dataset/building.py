@@ -67,7 +67,7 @@ def build_levels(
         OutputError: A folder cannot be looked into, or the work folder cannot be written, or is in use.
     """
     options = config if config is not None else DatasetConfig()
-    folders = tile_folders(paths)
+    folders = tile_folders(paths, without=work)
     old = None if previous is None else old_slumps(closing_outlines(previous))
     with sole_writer(work):
         tiles, unused = _gathered(folders, work / "tiles", options, sizes_only=sizes_only)

@@ -25,14 +25,12 @@ from darts_export.dataset.publishing.left_out import still_left_out
 from darts_export.dataset.publishing.licences import licence_text
 from darts_export.dataset.publishing.record import RECORD_FILE, Record, read_record
 from darts_export.dataset.publishing.staging import Staging
+from darts_export.dataset_folders import WORK
 from darts_export.fingerprints import sha256_of
 from darts_export.manifest import MANIFEST_FILE
 from darts_export.staleness import damage_of
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import remove_leftovers, sole_writer
-
-WORK = ".darts-work"
-"""Folder within a data set that is being built: everything that is not complete; it goes when the build is done."""
 
 _WITHOUT_EFFECT = ("partition_objects", "workers")
 """Options on which no result depends."""
@@ -68,8 +66,10 @@ def build_dataset(
     """Make a data set of the results of many tiles, in the form in which a repository publishes it.
 
     Args:
-        paths: Folders of tiles, and folders of results, which hold folders of tiles; in any mixture of CRSs.
-        out: Folder of the data set: new, empty, or one that holds a data set, which stays complete until its successor is.
+        paths: Folders of tiles, and folders of results, which hold folders of tiles; in any mixture of CRSs. Data sets in
+            them are left out.
+        out: Folder of the data set: new, empty, or one that holds a data set, which stays complete until its successor is; it
+            may lie in a folder of results.
         config: How tiles become a data set.
         publication: What the data set says about itself.
         previous: The last edition, a published data set: its slumps keep their names. None: this is the first.
@@ -89,14 +89,14 @@ def build_dataset(
     about = publication if publication is not None else Publication()
     text = licence_text(about)
     _check_folder(out)
-    origin = _origin(paths, options, about, text)
+    origin = _origin(tile_folders(paths, without=out), options, about, text)
     if previous is not None:
         origin["previous"] = _edition(previous, out)
     with sole_writer(out) as is_certain:
         remove_leftovers(out, all_writers=is_certain)
         standing = read_record(out)
         if not force and standing is not None and standing.origin == origin and _is_whole(standing, out):
-            unused = still_left_out(tile_folders(paths), used=_used(out))
+            unused = still_left_out(tile_folders(paths, without=out), used=_used(out))
             if unused is not None:
                 shutil.rmtree(out / WORK, ignore_errors=True)
                 return Outcome(standing, unused, is_new=False)
@@ -132,12 +132,12 @@ def _is_whole(record: Record, out: Path) -> bool:
     return all(damage_of(file, out, sizes_only=True) is None for file in record.files)
 
 
-def _origin(paths: Sequence[Path], options: DatasetConfig, about: Publication, licence: str) -> dict[str, Any]:
+def _origin(folders: Sequence[Path], options: DatasetConfig, about: Publication, licence: str) -> dict[str, Any]:
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in _WITHOUT_EFFECT}
     said = dataclasses.asdict(about)
     said["licence_file"] = None if about.licence_file is None else hashlib.sha256(licence.encode()).hexdigest()
     origin = {
-        "inputs": _inputs(paths),
+        "inputs": _inputs(folders),
         "options": chosen,
         "publication": said,
         "software": SOFTWARE,
@@ -157,10 +157,10 @@ def _edition(previous: Path, out: Path) -> str:
     return sha256_of(previous / RECORD_FILE)
 
 
-def _inputs(paths: Sequence[Path]) -> str:
+def _inputs(folders: Sequence[Path]) -> str:
     """Hash of what the folders of tiles say they are, wherever and however often they are."""
     found = set()
-    for folder in tile_folders(paths):
+    for folder in folders:
         manifest = folder / MANIFEST_FILE
         if manifest.is_file():
             found.add(f"{folder.name} {sha256_of(manifest)}")

@@ -2,6 +2,7 @@
 
 from darts_export.dataset.config import CRS
 from darts_export.dataset.publishing.geographic import GEOGRAPHIC_CRS
+from darts_export.dataset_folders import COLLECTION_FILE
 
 CRSS = (CRS, GEOGRAPHIC_CRS)
 """The CRSs of the results; the second is made of the first."""
@@ -9,7 +10,7 @@ CRSS = (CRS, GEOGRAPHIC_CRS)
 README, LICENCE, CITATION = "README.md", "LICENSE", "CITATION.cff"
 DICTIONARIES = ("data_dictionary.md", "data_dictionary.csv", "data_dictionary.json")
 TILES = "tiles.csv"
-COLLECTION = "collection.json"
+COLLECTION = COLLECTION_FILE
 CHECKSUMS = "SHA256SUMS"
 
 _SHARED_GEOPACKAGES = {"level3_years": "level3", "level3_events": "level3"}

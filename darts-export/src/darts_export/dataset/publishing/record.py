@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darts_export.dataset_folders import DATASET_KIND
 from darts_export.manifest import MANIFEST_FILE
 from darts_utils.errors import OutputError
 
 RECORD_FILE = MANIFEST_FILE
 """Name of the manifest; it is the last file that a build writes, so a folder that has it is complete."""
-
-_KIND = "darts-dataset"
 
 FORMAT = 1
 """Version of the manifest's format."""
@@ -50,7 +49,7 @@ class Record:
 def record_json(record: Record) -> str:
     """The text of the file."""
     content = {
-        "kind": _KIND,
+        "kind": DATASET_KIND,
         "format": FORMAT,
         **dataclasses.asdict(record),
         "origin": dict(record.origin),
@@ -79,13 +78,13 @@ def read_record(folder: Path) -> Record | None:
     try:
         content = json.loads(text)
         kind, version = content.get("kind"), content.get("format")
-        if (kind, version) == (_KIND, FORMAT):
+        if (kind, version) == (DATASET_KIND, FORMAT):
             return _verified(content)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise OutputError(
             f"expected the manifest of a data set at '{path}', but it is damaged, or was changed by hand: build the data set anew"
         ) from error
-    if kind != _KIND:
+    if kind != DATASET_KIND:
         raise OutputError(f"expected the manifest of a data set at '{path}', but it is that of something else")
     raise OutputError(
         f"expected the manifest of a data set of format {FORMAT} at '{path}', but got {version!r}: build the data set anew, or use "
