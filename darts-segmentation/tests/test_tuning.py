@@ -7,6 +7,7 @@ import socket
 
 import optuna
 import pytest
+import torch
 
 from darts_segmentation.training import parse_search_space, tune
 from darts_segmentation.training.search_space import Range
@@ -108,9 +109,33 @@ def test_a_study_that_does_not_say_what_it_is_is_not_joined(data, tmp_path):
         )
 
 
+def test_a_search_goes_on_after_trials_that_cannot_work(data, tmp_path, monkeypatch):
+    from darts_segmentation.training import tuning
+
+    fit, faults = tuning.fit, iter([torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 9 GiB"), None])
+
+    def in_little_memory(*args, **options):
+        fault = next(faults)
+        if fault is not None:
+            raise fault
+        fit(*args, **options)
+
+    monkeypatch.setattr(tuning, "fit", in_little_memory)
+    study = optuna.create_study(study_name="darts", storage=f"sqlite:///{tmp_path / 'study.db'}", direction="maximize")
+    for crop_px in (20, 32, 32):  # the stride is 32
+        study.enqueue_trial({"augmentation.crop_px": crop_px})
+    config = dataclasses.replace(CONFIG, epochs=1)
+    space = parse_search_space({"augmentation": {"crop_px": {"choices": [20, 32]}}}, config=config)
+    result = tune(data, tmp_path, config=config, space=space, trials=3)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "FAIL", "COMPLETE"]
+    assert "edge of crop_px to be divisible by 32 px" in study.trials[0].user_attrs["failure"]
+    assert study.trials[1].user_attrs["failure"] == "CUDA out of memory. Tried to allocate 9 GiB"
+    assert (result.trials, result.config.augmentation.crop_px) == (1, 32)
+
+
 def test_a_search_that_finds_nothing_says_so(data, tmp_path):
     space = {"learning_rate": Range(1e29, 1e30)}
-    with pytest.raises(TrainingError, match="expected a trial that came to its end, but of 1 none did"):
+    with pytest.raises(TrainingError, match=r"of 1 none did \(of the last one that failed: expected .*\): narrow"):
         tune(
             data,
             tmp_path / "search",
@@ -126,5 +151,7 @@ def test_a_search_that_finds_nothing_says_so(data, tmp_path):
             space=space,
             trials=1,
         )
+    with pytest.raises(ConfigError, match="expected devices to be 1 in a search, but got 2: start it once for each"):
+        tune(data, tmp_path, config=dataclasses.replace(CONFIG, devices=2), space=space, trials=1)
     with pytest.raises(ConfigError, match="expected at least 1 trial"):
         tune(data, tmp_path, config=CONFIG, space=space, trials=0)

@@ -1,6 +1,7 @@
 """A search for a better configuration, with Optuna; any number of processes may share it, and any may be killed."""
 
 import contextlib
+import gc
 import math
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 import lightning.pytorch as pl
 import optuna
 import tomli_w
+import torch
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
@@ -39,6 +41,8 @@ from darts_utils.logging import get_logger
 _log = get_logger("training")
 
 _OWNER, _FAILURE = "owner", "failure"
+_FAULTS = (TrainingError, ConfigError, torch.OutOfMemoryError)
+"""What may be wrong with one trial and right with the next."""
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
@@ -92,14 +96,20 @@ def tune(
 
     Notes:
         TPE proposes, seeded by ``config.seed`` and the number of the trial; trials whose score is below the median of the others
-        at the same epoch are given up. A trial whose loss is no number any more has failed and counts; the search goes on. One
-        whose process was killed does not count: another takes its place.
+        at the same epoch are given up. A trial whose loss is no number any more, whose sizes do not go together or need more memory
+        than the GPU has, has failed and counts; the search goes on. One whose process was killed does not count: another takes its
+        place.
     """
     folder = Path(out)
     if config.split.validation_share == 0:
         raise ConfigError("expected validation patches to tune with, but split.validation_share is 0: raise it")
     if trials < 1:
         raise ConfigError(f"expected at least 1 trial, but got {trials}")
+    if config.devices > 1:
+        raise ConfigError(
+            f"expected devices to be 1 in a search, but got {config.devices}: start it once for each device, the processes share "
+            "the trials"
+        )
     fingerprint = data_fingerprint(data)
     record = {
         "kind": "tuning",
@@ -187,13 +197,19 @@ def _run_trial(
     place = folder / f"trial-{trial.number}"
     shutil.rmtree(place, ignore_errors=True)
     pruning = _Pruning(trial, config.monitor.monitor)
+    failure = None
     try:
         changed = changed_config(config, values)
         run = plan_run(store, data, place, config=changed, start=start, fingerprint=fingerprint)
         fit(run, store, extra_callbacks=[pruning])
-    except TrainingError as error:
-        _log.warning("trial %d of %s failed: %s", trial.number, values, error)
-        trial.set_user_attr(_FAILURE, str(error))
+    except _FAULTS as error:
+        failure = " ".join(str(error).split())
+    if failure is not None:
+        # only here, when the error with its traceback is gone, can the memory that it held be given back
+        gc.collect()
+        torch.cuda.empty_cache()
+        _log.warning("trial %d of %s failed: %s", trial.number, values, failure)
+        trial.set_user_attr(_FAILURE, failure)
         study.tell(trial, state=TrialState.FAIL)
         return
     score = best_epoch(run).score
@@ -218,8 +234,10 @@ def _result(study: optuna.Study, folder: Path, config: TrainingConfig) -> Tuning
     ended = [each for each in found if each.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     complete = [each for each in ended if each.state == TrialState.COMPLETE and each.value is not None]
     if not complete:
+        failures = [each.user_attrs[_FAILURE] for each in found if _FAILURE in each.user_attrs]
+        last = f" (of the last one that failed: {failures[-1]})" if failures else ""
         raise TrainingError(
-            f"expected a trial that came to its end, but of {len(found)} none did: look at the log, narrow the search space"
+            f"expected a trial that came to its end, but of {len(found)} none did{last}: narrow the search space"
         )
     best = study.best_trial
     chosen = changed_config(config, best.params)
