@@ -3,7 +3,7 @@ import pytest
 
 from darts_preprocessing import FEATURES, load_and_preprocess, load_and_preprocess_batched, load_auxiliary, preprocess
 from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis
-from darts_utils.errors import MissingVariableError
+from darts_utils.errors import ConfigError, MissingVariableError
 from darts_utils.grids import coords_of, geobox_of
 from darts_utils.testing import example_tile
 from darts_utils.tiles import check_tile, variable
@@ -76,6 +76,19 @@ def test_a_radius_that_is_none_is_refused_before_anything_is_read(planet_scene, 
         load_auxiliary(geobox_of(planet_scene.tile), dem="/nothing/here.tif", tpi_outer_radius_m=radius)
     with pytest.raises(ValueError, match="inner radius below the outer one, but got 200 m and 100 m"):
         load_and_preprocess("/nothing/here", tpi_inner_radius_m=200.0)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"), [("ndvi", r"got 'ndvi': write \['ndvi'\]"), ([1, "ndvi"], r"got \[1, 'ndvi'\]: name them")]
+)
+def test_features_that_are_no_names_are_refused_before_anything_is_read(planet_scene, features, message):
+    expected = f"expected a list of names as features, but {message}"
+    with pytest.raises(ConfigError, match=expected):
+        preprocess(planet_scene.tile, features=features)
+    with pytest.raises(ConfigError, match=expected):
+        load_and_preprocess("/nothing/here", features=features)
+    with pytest.raises(ConfigError, match=expected):
+        load_auxiliary(geobox_of(planet_scene.tile), dem="/nothing/here.tif", features=features)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:3413", "EPSG:4326"])

@@ -11,7 +11,7 @@ from darts_preprocessing.config import PreprocessingConfig
 from darts_preprocessing.elevation_features import reach_px
 from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis
 from darts_preprocessing.loading.releases import ReleaseRule
-from darts_preprocessing.preprocessing import DEM_FEATURES, USUAL_FEATURES, preprocess
+from darts_preprocessing.preprocessing import DEM_FEATURES, USUAL_FEATURES, named_features, preprocess
 from darts_preprocessing.relative_elevation import check_radii
 from darts_utils.batching import batched
 from darts_utils.dates import UNKNOWN_DATE
@@ -75,12 +75,14 @@ def load_and_preprocess(
         GridMismatchError: Image and mask of the scene do not fit.
         TileContractError: The scene is not projected in metres.
         MissingVariableError: What a feature of `features` is made from is missing.
+        ConfigError: `features` is no collection of names.
         ValueError: An option makes no sense.
 
     Warns:
         DartsWarning: As `darts_preprocessing.loading.load_scene` and `darts_preprocessing.preprocess` do.
     """
     check_radii(outer_radius_m=tpi_outer_radius_m, inner_radius_m=tpi_inner_radius_m)
+    features = named_features(features)
     tile = load_scene(
         path,
         bands=bands,
@@ -144,10 +146,12 @@ def load_auxiliary(
         SceneNotFoundError: A path holds nothing.
         SceneError: A file is damaged, not what it should be, or does not overlap the grid.
         TileContractError: The grid is not projected in metres.
+        ConfigError: `features` is no collection of names.
         ValueError: The radius makes no sense.
     """
     check_radii(outer_radius_m=tpi_outer_radius_m, inner_radius_m=0.0)
-    wanted = set(USUAL_FEATURES if features is None else features)
+    named = named_features(features)
+    wanted = frozenset(USUAL_FEATURES) if named is None else named
     elevation = trends = None
     if dem is not None and wanted & set(DEM_FEATURES):
         elevation = dem if isinstance(dem, xr.Dataset) else _elevation_around(dem, grid, wanted, tpi_outer_radius_m)

@@ -14,7 +14,7 @@ from darts_preprocessing.relative_elevation import check_radii
 from darts_preprocessing.spectral_indices import calculate_index, calculate_ndvi, is_index
 from darts_preprocessing.trend_features import trend_features
 from darts_utils.batching import batched
-from darts_utils.errors import DartsWarning, MissingVariableError
+from darts_utils.errors import ConfigError, DartsWarning, MissingVariableError
 from darts_utils.grids import geobox_of, resolution_m, tile_id
 from darts_utils.tiles import DIMS, check_tile, require_variables
 from darts_utils.variables import OPTICAL_BANDS, TCVIS_BANDS, VARIABLES
@@ -36,6 +36,24 @@ OPTICAL_FEATURES = tuple(name for name in FEATURES if VARIABLES[name].origin == 
 """Features of the optical bands alone, without further spectral indices."""
 DEM_FEATURES = tuple(name for name in FEATURES if VARIABLES[name].origin == "dem")
 """Features of an elevation model."""
+
+
+def named_features(features: Collection[str] | None) -> frozenset[str] | None:
+    """The names of features that a user asks for; None where nobody names any.
+
+    Raises:
+        ConfigError: They are no names, or one name without a list around it, whose letters would be taken for names.
+
+    Examples:
+        >>> sorted(named_features(["slope", "ndvi"]))
+        ['ndvi', 'slope']
+    """
+    if features is None:
+        return None
+    if isinstance(features, str) or not all(isinstance(name, str) for name in features):
+        advice = f"write [{features!r}]" if isinstance(features, str) else "name them as text"
+        raise ConfigError(f"expected a list of names as features, but got {features!r}: {advice}")
+    return frozenset(features)
 
 
 def preprocess(
@@ -75,6 +93,7 @@ def preprocess(
         MissingVariableError: A band, or what a feature of `features` is made from, is missing.
         TileContractError: The tile does not keep the contract or is not projected in metres; `dem` holds heights that are
             no metres on Earth.
+        ConfigError: `features` is no collection of names.
         ValueError: A radius makes no sense.
 
     Warns:
@@ -88,7 +107,7 @@ def preprocess(
     check_tile(tile, requires=OPTICAL_BANDS)
     resolution_m(tile)  # raises where the tile is not projected in metres
     check_radii(outer_radius_m=tpi_outer_radius_m, inner_radius_m=tpi_inner_radius_m)
-    wanted = _wanted(tile, dem=dem, tcvis=tcvis, features=features)
+    wanted = _wanted(tile, dem=dem, tcvis=tcvis, features=named_features(features))
     if "valid_data_mask" not in tile or "quality_data_mask" not in tile:
         tile = derive_masks(tile)
     if tile.attrs.get("quality_source") == "none":
@@ -126,7 +145,7 @@ preprocess_batched = batched(preprocess)
 
 
 def _wanted(
-    tile: xr.Dataset, *, dem: xr.Dataset | None, tcvis: xr.Dataset | None, features: Collection[str] | None
+    tile: xr.Dataset, *, dem: xr.Dataset | None, tcvis: xr.Dataset | None, features: frozenset[str] | None
 ) -> set[str]:
     """The features to make; raises before any work if what they are made from is missing."""
     groups: tuple[tuple[xr.Dataset | None, tuple[str, ...], tuple[str, ...], str], ...] = (
@@ -135,8 +154,8 @@ def _wanted(
     )
     wanted = set(OPTICAL_FEATURES)
     if features is not None:
-        indices = {name for name in set(features) - set(VARIABLES) if is_index(name)}
-        wanted = set(features) & wanted | indices
+        indices = {name for name in features - set(VARIABLES) if is_index(name)}
+        wanted = wanted & features | indices
     for given, names, needs, option in groups:
         asked = [name for name in names if features is not None and name in features]
         if given is None:
