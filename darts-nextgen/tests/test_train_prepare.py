@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from darts_nextgen.pipeline import inputs
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.plan import plan_run
 from darts_nextgen.pipeline.training_scenes import TrainingScenesConfig, parse_training_scenes, prepare_scenes
@@ -74,6 +75,34 @@ def test_a_scene_that_fails_is_told_and_the_others_go_on(planet, labels, tmp_pat
     assert f"failed: {broken.name}: " in err
     assert out.startswith("1 of 2 scenes in ")
     assert {*PatchStore(tmp_path / "patches").table["scene"].to_pylist()} == {planet.scene.name}
+
+
+def test_a_copy_of_a_scene_is_the_same_scene(planet, labels, tmp_path, monkeypatch):
+    patches = PreparationConfig(patch_px=64, overlap_px=16)
+    scene, dem = tmp_path / "one" / planet.scene.name, tmp_path / "one" / "dem.tif"
+    shutil.copytree(planet.scene, scene)
+    shutil.copy(planet.dem, dem)
+    config = TrainingScenesConfig(labels=labels, out=tmp_path / "out", scene=(scene,), dem=dem, patches=patches)
+
+    def made_again(config):
+        tile = config.out / "tiles" / f"{planet.scene.name}.nc"
+        before = tile.stat().st_mtime_ns if tile.exists() else None
+        assert prepare_scenes(config).exit_code == 0
+        return tile.stat().st_mtime_ns != before
+
+    assert made_again(config)
+    os.utime(next(scene.glob("*_SR*.tif")), ns=(1, 1))
+    shutil.copytree(tmp_path / "one", tmp_path / "two", copy_function=shutil.copyfile)  # times are not kept
+    copied = replace(config, scene=(tmp_path / "two" / planet.scene.name,), dem=tmp_path / "two" / "dem.tif")
+    assert [made_again(each) for each in (config, copied)] == [False, False]
+    (copied.scene[0] / "note.txt").touch()
+    assert made_again(copied)
+    monkeypatch.setattr(inputs, "LARGEST_HASHED_AUXILIARY", 1)
+    assert [made_again(copied), made_again(copied)] == [True, False]  # size and time say more than nothing
+    copied.dem.chmod(0o600)
+    assert not made_again(copied)
+    os.utime(copied.dem, ns=(1, 1))
+    assert made_again(copied)
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 
+from darts_export.fingerprints import Fingerprint
 from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths
 from darts_nextgen.pipeline.notes import without_notes
 from darts_nextgen.pipeline.preparation import preprocess_tile
@@ -210,10 +211,15 @@ def _digest(
 ) -> str:
     inputs = input_fingerprints(input_paths(task, config=config, features=features))
     options = {name: value for name, value in plain_table(config).items() if name not in _OF_PATCHES}
-    noted = {role: [asdict(file) for file in files] for role, files in inputs.items()}
+    noted = {role: [_known_by(file) for file in files] for role, files in inputs.items()}
     made_with: dict[str, Any] = {"options": options, "features": features, "software": dict(SOFTWARE)}
     content = {"inputs": noted, **made_with, **said}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _known_by(file: Fingerprint) -> tuple[str, int, str | int]:
+    """Name, size and content, which a copy keeps; the time of change where the content is not known."""
+    return file.name, file.size, file.mtime_ns if file.sha256 is None else file.sha256
 
 
 def _read_regions(config: TrainingScenesConfig) -> Mapping[str, str] | gpd.GeoDataFrame | None:
