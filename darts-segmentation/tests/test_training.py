@@ -12,6 +12,7 @@ import torch
 
 from darts_segmentation import Segmenter, build_network
 from darts_segmentation.training import TrainingConfig, resume, train
+from darts_segmentation.training.monitoring import logged_scores
 from darts_segmentation.training.plan import decode_split, make_plan
 from darts_segmentation.training.run_folder import read_run
 from darts_segmentation.training.testing import SMALL_NETWORK, small_training
@@ -57,7 +58,9 @@ def test_a_training_leaves_a_model_that_infers(undisturbed):
     folder = undisturbed.model.parent
     names = {path.name for path in folder.iterdir()}
     assert {"run.json", "config.toml", "epochs.csv", "tensorboard", "model.pt", "model.md", "scores.json"} <= names
-    assert len((folder / "epochs.csv").read_text().splitlines()) == 5
+    head, *epochs = (folder / "epochs.csv").read_text().splitlines()
+    assert len(epochs) == 4
+    assert sorted(head.split(",")) == sorted(["epoch", *logged_scores(CONFIG)])
 
 
 def test_the_card_tells_data_scores_calibration_and_limits(undisturbed):
@@ -222,8 +225,13 @@ def test_a_nan_stops_and_names_the_patches(data, tmp_path, batch_size, message):
 
 def test_a_score_that_nobody_logs_cannot_be_watched(data, tmp_path):
     config = dataclasses.replace(CONFIG, monitor=MonitorConfig("val/dice"))
-    with pytest.raises((ConfigError, RuntimeError), match="val/dice"):
+    with pytest.raises(
+        ConfigError, match="monitor to be one of train/bce, .*, val/iou, .*, but got 'val/dice': correct"
+    ):
         train(data, tmp_path / "run", config=config)
+    assert not (tmp_path / "run" / "run.json").exists()
+    unwatched = dataclasses.replace(config, split=SplitConfig("region", 0.0, 0.3))
+    assert not make_plan(PatchStore(data), config=unwatched).has_validation
 
 
 def test_resume_of_something_else_is_refused(undisturbed, data, tmp_path):

@@ -31,6 +31,16 @@ def plan_for(data, *, split=None, **changes):
             "got 'imagenet': nothing is downloaded",
         ),
         ({"patch_px": 50}, ConfigError, "edge of patch_px to be divisible by 32 px"),
+        (
+            {"network": {"arch": "PAN", "encoder_name": "tu-test_resnet"}},
+            ConfigError,
+            r"cannot be used for patch_px and stored patches: the network does not fit patches of 32 px, Run.*; choose another",
+        ),
+        (
+            {"network": {"arch": "FPN", "encoder_name": "tu-test_resnet", "upsampling": 2}},
+            ConfigError,
+            r"does not fit patches of 32 px: .*shape \(1, 1, 32, 32\), but got \(1, 1, 16, 16\)",
+        ),
         ({"augmentation": AugmentationConfig(crop_px=20)}, ConfigError, "edge of crop_px to be divisible"),
     ],
 )

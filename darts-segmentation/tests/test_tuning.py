@@ -12,7 +12,7 @@ import torch
 from darts_segmentation.training import parse_search_space, tune
 from darts_segmentation.training.search_space import Range
 from darts_segmentation.training.testing import small_training
-from darts_train_utils.config import SplitConfig
+from darts_train_utils.config import MonitorConfig, SplitConfig
 from darts_utils.errors import ConfigError, TrainingError
 
 CONFIG = small_training(epochs=2)
@@ -153,5 +153,8 @@ def test_a_search_that_finds_nothing_says_so(data, tmp_path):
         )
     with pytest.raises(ConfigError, match="expected devices to be 1 in a search, but got 2: start it once for each"):
         tune(data, tmp_path, config=dataclasses.replace(CONFIG, devices=2), space=space, trials=1)
+    with pytest.raises(ConfigError, match="expected monitor to be one of .*, but got 'val/dice'"):
+        config = dataclasses.replace(CONFIG, monitor=MonitorConfig("val/dice"))
+        tune(data, tmp_path, config=config, space=space, trials=1)
     with pytest.raises(ConfigError, match="expected at least 1 trial"):
         tune(data, tmp_path, config=CONFIG, space=space, trials=0)

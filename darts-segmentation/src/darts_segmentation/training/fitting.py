@@ -39,7 +39,7 @@ def fit(run: Run, store: PatchStore, *, extra_callbacks: Sequence[pl.Callback] =
 
     Raises:
         TrainingError: The loss is no number.
-        ConfigError: Device and precision do not fit, or there is no score of the name that is watched.
+        ConfigError: Device and precision do not fit.
     """
     plan, config = run.plan, run.plan.config
     last = run.folder / CHECKPOINTS / LAST

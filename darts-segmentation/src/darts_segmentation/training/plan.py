@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darts_segmentation.networks import build_network, network_stride_px
+from darts_segmentation.networks import build_network
 from darts_segmentation.segmenter import FRAMEWORK
 from darts_segmentation.training.config import DEFAULT_NETWORK, TrainingConfig
-from darts_segmentation.training.plan_checks import check_directions
+from darts_segmentation.training.monitoring import check_monitor
+from darts_segmentation.training.plan_checks import check_directions, check_sizes
 from darts_segmentation.training.traits import check_traits, known_traits
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.quantiles import middle_of, training_quantiles
@@ -65,7 +66,7 @@ def make_plan(
 
     Raises:
         ConfigError: The network cannot be built, not work on such patches, or begin with pretrained weights; samples would be
-            turned that have a direction; or inputs, scaling or network are not those of `start`.
+            turned that have a direction; no score of the name that is to be watched is logged; or inputs, scaling or network are not those of `start`.
         TrainingDataError: An input is missing or was made in another way than that of `start`; or nothing can be learnt from
             the patches: no label is known, or all are of one class, or an input says nothing.
 
@@ -83,6 +84,8 @@ def make_plan(
     check_directions(config, inputs)
     edge_px = stored_patch_px(store)
     sides = _checked_split(store, config, split)
+    if len(sides.validation):
+        check_monitor(config)
     quantiles = training_quantiles(store, rows=sides.training, variables=inputs)
     network = _network(config, start, channels=len(inputs))
     plan = TrainingPlan(
@@ -94,7 +97,12 @@ def make_plan(
         quantiles=quantiles,
         traits=_traits(store, start, inputs),
     )
-    _check_sizes(plan, edge_px, first_network(plan, start))
+    sizes = {"patch_px": plan.patch_px, "stored patches": edge_px, "crop_px": config.augmentation.crop_px}
+    check_sizes(
+        first_network(plan, start),
+        {what: edge for what, edge in sizes.items() if edge is not None},
+        channels=len(inputs),
+    )
     return plan
 
 
@@ -132,17 +140,6 @@ def stored_patch_px(store: PatchStore) -> int:
     if height != width:
         raise TrainingDataError(f"expected square patches, but got {height} × {width} px: prepare them anew")
     return int(height)
-
-
-def _check_sizes(plan: TrainingPlan, stored_px: int, network: torch.nn.Module) -> None:
-    stride = network_stride_px(network)
-    crop_px = plan.config.augmentation.crop_px
-    for what, edge in (("patch_px", plan.patch_px), ("stored patches", stored_px), ("crop_px", crop_px)):
-        if edge is not None and edge % stride:
-            raise ConfigError(
-                f"expected the edge of {what} to be divisible by {stride} px, the stride of the network, but got {edge}: "
-                "choose another size, or another encoder_depth"
-            )
 
 
 def encode_split(split: Split, count: int) -> str:

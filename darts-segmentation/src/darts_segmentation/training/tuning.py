@@ -23,6 +23,7 @@ from darts_segmentation.training.config import TrainingConfig
 from darts_segmentation.training.finishing import best_epoch
 from darts_segmentation.training.fitting import fit
 from darts_segmentation.training.leakage import check_start_unseen
+from darts_segmentation.training.monitoring import check_monitor
 from darts_segmentation.training.run_folder import CHECKPOINTS
 from darts_segmentation.training.scores import write_csv
 from darts_segmentation.training.search_space import Range, SearchSpace, changed_config, space_table
@@ -110,6 +111,7 @@ def tune(
             f"expected devices to be 1 in a search, but got {config.devices}: start it once for each device, the processes share "
             "the trials"
         )
+    check_monitor(config)
     fingerprint = data_fingerprint(data)
     record = {
         "kind": "tuning",
