@@ -6,6 +6,7 @@ import scipy.ndimage
 
 from darts_preprocessing import FEATURES, align, preprocess
 from darts_preprocessing.preprocessing import DEM_FEATURES, OPTICAL_FEATURES
+from darts_utils.device import is_cupy
 from darts_utils.errors import DartsWarning, MissingVariableError, TileContractError
 from darts_utils.grids import geobox_of
 from darts_utils.synthetic import synthetic_scene
@@ -259,3 +260,18 @@ def test_backends_agree(backend):
     got = preprocess(backend.tile(SENTINEL.tile), dem=SENTINEL.dem, tcvis=SENTINEL.tcvis)
     for name in (*OPTICAL_BANDS, *MASKS, *ALL):
         np.testing.assert_array_equal(backend.values(got[name]), expected[name].values, err_msg=name)
+    if backend.name == "cupy":
+        assert all(is_cupy(array.data) for array in got.data_vars.values())
+
+
+def test_features_of_elevation_and_trends_go_to_where_the_bands_are(monkeypatch):
+    brought = []
+
+    def recorded(array, *, like):
+        brought.append((array.copy(), like))
+        return brought[-1][0]
+
+    monkeypatch.setattr("darts_preprocessing.preprocessing.beside", recorded)
+    tile = preprocess(SENTINEL.tile, dem=SENTINEL.dem, tcvis=SENTINEL.tcvis)
+    assert {id(array) for array, _ in brought} == {id(tile[name].data) for name in ALL - {"ndvi"}}
+    assert all(like is tile.blue.data for _, like in brought)

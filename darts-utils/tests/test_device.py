@@ -21,6 +21,22 @@ def test_cupy_arrays_compute_with_cupy():
     assert device.move_tile(tile, device="cpu").identical(example_tile(["red"]))
 
 
+@pytest.mark.gpu
+def test_arrays_go_to_where_another_one_is():
+    here = example_tile(["red"]).red.data
+    there = device.move_tile(example_tile(["red"]), device="cuda").red.data
+    for like in (here, there):
+        for array in (here, there):
+            brought = device.beside(array, like=like)
+            assert type(brought) is type(like)
+            np.testing.assert_array_equal(device.to_numpy(brought), here)
+
+
+def test_an_array_that_is_there_already_stays_itself():
+    array = np.zeros(2)
+    assert device.beside(array, like=np.ones(3)) is array
+
+
 def test_every_backend_holds_the_same_values(backend):
     tile = example_tile(["red", "ndvi"])
     for name in tile.data_vars:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Collection
+from typing import Any
 
 import xarray as xr
 
@@ -14,6 +15,7 @@ from darts_preprocessing.relative_elevation import check_radii
 from darts_preprocessing.spectral_indices import calculate_index, calculate_ndvi, is_index
 from darts_preprocessing.trend_features import trend_features
 from darts_utils.batching import batched
+from darts_utils.device import beside
 from darts_utils.errors import ConfigError, DartsWarning, MissingVariableError
 from darts_utils.grids import geobox_of, resolution_m, tile_id
 from darts_utils.tiles import DIMS, check_tile, require_variables
@@ -102,7 +104,8 @@ def preprocess(
 
     Notes:
         Elevation is warped cubically onto the tile's grid, widened by as much as the features look beyond a pixel; they are
-        derived for the tile alone. Beside inputs and results, little more than those heights is in memory.
+        derived for the tile alone. All of the result is where the tile is, in host memory or on a GPU, wherever `dem` and
+        `tcvis` are. Beside inputs and results, little more than those heights is in memory.
     """
     check_tile(tile, requires=OPTICAL_BANDS)
     resolution_m(tile)  # raises where the tile is not projected in metres
@@ -127,7 +130,7 @@ def preprocess(
             inner_radius_m=tpi_inner_radius_m,
             **sun_deg,
         )
-        tile = tile.assign(made.variables)
+        tile = tile.assign({name: _beside_bands(tile, *made.variables[name]) for name in made.variables})
         for notice in made.warnings:
             _warn(tile, notice)
     if tcvis is not None and wanted & set(TCVIS_BANDS):
@@ -136,7 +139,9 @@ def preprocess(
         if gap_percent > PreprocessingConfig.tcvis_gap_percent:
             _warn(tile, f"the trends cover only {100 - gap_percent:.1f} % of the tile: the rest is 0")
         release = {"tcvis_release": tcvis.attrs["release"]} if "release" in tcvis.attrs else {}
-        tile = tile.assign({name: (DIMS, array.data, array.attrs) for name, array in trends.data_vars.items()})
+        tile = tile.assign(
+            {name: _beside_bands(tile, DIMS, array.data, array.attrs) for name, array in trends.data_vars.items()}
+        )
         tile = tile.assign_attrs(tcvis_missing_percent=gap_percent, **release)
     return tile
 
@@ -177,6 +182,13 @@ def _wanted(
             )
         wanted.update(asked)
     return wanted
+
+
+def _beside_bands(
+    tile: xr.Dataset, dims: tuple[str, str], values: Any, attrs: dict[str, Any]
+) -> tuple[tuple[str, str], Any, dict[str, Any]]:
+    """A variable whose values are where the harmonised bands are."""
+    return dims, beside(values, like=tile[OPTICAL_BANDS[0]].data), attrs
 
 
 def _warn(tile: xr.Dataset, message: str) -> None:

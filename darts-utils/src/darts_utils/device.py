@@ -58,6 +58,22 @@ def to_numpy(array: Any) -> np.ndarray[Any, Any]:
     return np.asarray(array)
 
 
+def beside(array: Any, *, like: Any) -> Any:
+    """Bring an array to where another one is: into host memory, or onto its GPU.
+
+    Args:
+        array: NumPy or CuPy.
+        like: NumPy or CuPy.
+
+    Returns:
+        The array itself where it is there already, else a copy.
+    """
+    if not is_cupy(like):
+        return to_numpy(array) if is_cupy(array) else array
+    with like.device:
+        return array_namespace(like).asarray(array)
+
+
 def computed(array: Any) -> Any:
     """Return the array itself, or what a dask array computes to: NumPy or CuPy, as its chunks are."""
     return array.compute() if hasattr(array, "compute") and hasattr(array, "dask") else array
