@@ -1,7 +1,6 @@
 """A Ray cluster for a benchmark, and what its object store says of itself."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -10,8 +9,6 @@ import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
 from darts_nextgen.pipeline.ray_cluster import keep_processes
-
-_EVERY_SECONDS = 0.2
 
 
 @contextmanager
@@ -29,19 +26,26 @@ def started_ray(*, cpus: int, store_bytes: int) -> Iterator[None]:
 
 
 class StoreWatch:
-    """Asks the object stores of the cluster for their figures as long as it is entered."""
+    """Asks the object stores of the cluster for their figures as long as it is entered.
 
-    def __init__(self) -> None:
+    Args:
+        every_seconds: How often; asking takes part of a CPU.
+    """
+
+    def __init__(self, *, every_seconds: float = 0.2) -> None:
         self.peak_bytes = 0
-        """Most bytes that were used at once."""
+        """Most bytes that were used at once, beside those that were there before."""
         self.spilled_bytes = 0
-        """Bytes that were written to disk for want of room."""
+        """Bytes that were written to disk since then, for want of room."""
         self.samples = 0
         """How often the stores were asked."""
+        self._every_seconds = every_seconds
         self._finished = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
+        self._state = get_state_from_address(ray.get_runtime_context().gcs_address)
+        self._before = get_memory_info_reply(self._state).store_stats
         self._watcher.start()
         return self
 
@@ -50,10 +54,9 @@ class StoreWatch:
         self._watcher.join()
 
     def _watch(self) -> None:
-        state = get_state_from_address(ray.get_runtime_context().gcs_address)
-        while not self._finished.is_set():
-            found = get_memory_info_reply(state).store_stats
-            self.peak_bytes = max(self.peak_bytes, found.object_store_bytes_used)
-            self.spilled_bytes = max(self.spilled_bytes, found.spilled_bytes_total)
+        while not self._finished.wait(self._every_seconds):
+            found = get_memory_info_reply(self._state).store_stats
+            used = found.object_store_bytes_used - self._before.object_store_bytes_used
+            self.peak_bytes = max(self.peak_bytes, used)
+            self.spilled_bytes = found.spilled_bytes_total - self._before.spilled_bytes_total
             self.samples += 1
-            time.sleep(_EVERY_SECONDS)

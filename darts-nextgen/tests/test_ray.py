@@ -13,8 +13,8 @@ import pytest
 import rasterio
 import ray
 import torch
+from benchmarks.ray_store import StoreWatch
 from rasterio.transform import from_origin
-from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 from ray.data import DataContext
 from ray.experimental import get_object_locations
 
@@ -162,32 +162,6 @@ def test_several_tiles_that_share_calls_have_the_same_results_byte_for_byte(clus
     assert [name for name in theirs if ours[name] != theirs[name]] == []
 
 
-class StoreWatch:
-    """Asks the object store for its own figures as long as it is entered."""
-
-    def __enter__(self):
-        self._state = get_state_from_address(ray.get_runtime_context().gcs_address)
-        before = self._figures()
-        self._spilled_before, self._used_before = before.spilled_bytes_total, before.object_store_bytes_used
-        self.peak_bytes, self.spilled_bytes, self._ended = 0, 0, threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ended.set()
-        self._thread.join()
-
-    def _figures(self):
-        return get_memory_info_reply(self._state).store_stats
-
-    def _watch(self):
-        while not self._ended.wait(0.02):
-            found = self._figures()
-            self.peak_bytes = max(self.peak_bytes, found.object_store_bytes_used - self._used_before)
-            self.spilled_bytes = found.spilled_bytes_total - self._spilled_before
-
-
 def test_tiles_on_their_way_never_need_more_of_the_store_than_they_may(cluster, config, monkeypatch, tmp_path):
     side_px, count = 400, 16
     shape = (side_px, side_px)
@@ -235,7 +209,7 @@ def test_tiles_on_their_way_never_need_more_of_the_store_than_they_may(cluster, 
 
     for name, made in (("prepare_scenes", prepared), ("ModelWorker", Worker), ("finish_tiles", finished)):
         monkeypatch.setattr(engine, name, made)
-    with StoreWatch() as store:
+    with StoreWatch(every_seconds=0.02) as store:
         report = run_ray(config)
     assert report.counts == {"done": count}
     assert 2 * tile_bytes <= store.peak_bytes <= 50_000_000 + tile_bytes
