@@ -8,7 +8,7 @@ import pytest
 from darts_nextgen.pipeline import partitions
 from darts_nextgen.pipeline.layout import RESULTS_FILE
 from darts_nextgen.pipeline.partitions import KeptTable, kept_table
-from darts_nextgen.pipeline.report import TileRow, read_report
+from darts_nextgen.pipeline.report import TileRow, read_report, write_rows
 from darts_utils.errors import OutputError
 
 
@@ -55,6 +55,26 @@ def test_parts_that_are_complete_are_forgotten(tmp_path):
         table.end(number, row_of(number, "done"))
     table.write()
     assert list(table._open) == [2]
+
+
+def test_a_write_that_fails_says_why_and_is_made_up_for(tmp_path, monkeypatch):
+    def on_a_full_disk(rows, path):
+        if path.name == "part-00001.parquet":
+            raise OutputError("the disk is full")
+        return write_rows(rows, path)
+
+    with pytest.raises(OutputError, match="the disk is full"), kept_table(tmp_path) as table:
+        table._rows_per_part = 2
+        for number in range(4):
+            table.add(row_of(number))
+        for number in range(4):
+            table.end(number, row_of(number, "done"))
+        monkeypatch.setattr(partitions, "write_rows", on_a_full_disk)
+        table.write()
+    assert [row.status for row in table.report().rows] == ["done", "done"]
+    monkeypatch.undo()
+    table.write()
+    assert [row.status for row in table.report().rows] == ["done"] * 4
 
 
 def test_other_tools_read_it_as_one_table(tmp_path):
