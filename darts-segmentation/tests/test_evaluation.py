@@ -80,6 +80,44 @@ def test_a_side_of_the_training_needs_its_data(trained, tmp_path):
         scoring_options(2.0, None)
 
 
+@pytest.mark.parametrize(
+    ("patch_px", "changes", "error", "message"),
+    [
+        (
+            48,
+            {},
+            TrainingDataError,
+            "edge divisible by 32 px, the stride of the model's network, but got 48 px: prepare",
+        ),
+        (
+            32,
+            {"in_channels": 3},
+            CheckpointError,
+            r"model.pt' .*in_channels to be 2, one for each of red, slope, but got 3",
+        ),
+        (
+            32,
+            {"arch": "PAN", "decoder_channels": 32},
+            CheckpointError,
+            r"model.pt' .*the network does not fit patches of 32 px, RuntimeError",
+        ),
+    ],
+)
+def test_models_and_patches_that_do_not_fit_are_refused(tmp_path, patch_px, changes, error, message):
+    write_example_store(tmp_path / "data", regions=("east",), patches=1, patch_px=patch_px)
+    network = {**SMALL_NETWORK, "in_channels": 2, **changes}
+    config = {
+        "model_framework": "smp",
+        "model": network,
+        "input_combination": ["red", "slope"],
+        "patch_size": 64,
+        "normalization": {name: {"offset": 0.0, "scale": 1e-4, "clip": True} for name in ("red", "slope")},
+    }
+    model = write_checkpoint(tmp_path / "model.pt", Checkpoint(config, build_network(network).state_dict()))
+    with pytest.raises(error, match=message):
+        evaluate(model, tmp_path / "data", part="all", device="cpu")
+
+
 def test_models_of_other_makers(data, tmp_path, darts):
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)

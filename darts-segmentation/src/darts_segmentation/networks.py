@@ -88,6 +88,23 @@ def build_network(model_config: Mapping[str, Any]) -> torch.nn.Module:
     return network
 
 
+def check_channels(model_config: Mapping[str, Any], *, inputs: Sequence[str]) -> None:
+    """Raise if a network was not made for as many inputs as there are.
+
+    Args:
+        model_config: As for `build_network`.
+        inputs: Names of the input variables.
+
+    Raises:
+        CheckpointError: ``in_channels`` is another number.
+    """
+    channels = model_config.get("in_channels")
+    if isinstance(channels, int) and channels != len(inputs):
+        raise CheckpointError(
+            f"expected in_channels to be {len(inputs)}, one for each of {', '.join(inputs)}, but got {channels}"
+        )
+
+
 def network_stride_px(network: torch.nn.Module) -> int:
     """Return the number of pixels by which a patch's edge must be divisible.
 

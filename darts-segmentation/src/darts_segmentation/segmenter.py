@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 import torch
 import xarray as xr
 
-from darts_segmentation.networks import build_network, network_stride_px
+from darts_segmentation.networks import build_network, check_channels, network_stride_px
 from darts_utils.device import array_namespace
 from darts_utils.errors import CheckpointError, ConfigError
 from darts_utils.inference.agreement import check_agreement, trained_surroundings
@@ -65,12 +65,7 @@ class Segmenter:
         self._usual_limits = usual_limits(checkpoint.config)
         temperature = applied_temperature(checkpoint.config)
         self._device = resolve_device(device)
-        channels = checkpoint.config["model"].get("in_channels")
-        if isinstance(channels, int) and channels != len(checkpoint.input_combination):  # before it takes memory
-            raise CheckpointError(
-                f"expected in_channels to be {len(checkpoint.input_combination)}, one for each of "
-                f"{', '.join(checkpoint.input_combination)}, but got {channels}"
-            )
+        check_channels(checkpoint.config["model"], inputs=checkpoint.input_combination)  # before it takes memory
         network = build_network(checkpoint.config["model"])
         load_weights(network, checkpoint.statedict)
         self._stride_px = network_stride_px(network)

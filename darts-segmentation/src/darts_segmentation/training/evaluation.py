@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from darts_segmentation.networks import build_network
+from darts_segmentation.networks import build_network, check_channels, network_stride_px
 from darts_segmentation.segmenter import FRAMEWORK
 from darts_segmentation.training.leakage import sides_of, warn_of_seen
+from darts_segmentation.training.plan import stored_patch_px
 from darts_segmentation.training.scores import EvaluationResult, write_evaluation
 from darts_segmentation.training.scoring import DEFAULT_SCORING, ScoringConfig, score_patches
 from darts_segmentation.training.traits import check_traits
@@ -20,6 +22,7 @@ from darts_train_utils.provenance import data_fingerprint
 from darts_utils.errors import CheckpointError, ConfigError, TrainingDataError
 from darts_utils.inference.checkpoint import Checkpoint, naming_file, read_checkpoint
 from darts_utils.inference.devices import resolve_device
+from darts_utils.inference.engine import check_network
 from darts_utils.inference.normalization import parse_normalization
 from darts_utils.inference.temperature import applied_temperature
 from darts_utils.inference.weights import load_weights
@@ -56,10 +59,12 @@ def evaluate(
         patch's edge cuts counts in each of its patches. Probabilities are those of inference: calibrated where the model says so.
 
     Raises:
-        CheckpointError: The model cannot be read, is of another framework, or network and weights do not fit together.
+        CheckpointError: The model cannot be read, is of another framework, or network, inputs and weights do not fit together; or
+            the network cannot answer such patches.
         ConfigError: There is no such part.
         TrainingDataError: The data lack an input, or it was made in another way than those of the training; they are not those
-            of the training though a side of it was asked for; or they have no known pixel.
+            of the training though a side of it was asked for; the network's stride does not divide their edge; or they have no
+            known pixel.
         OutputError: The files cannot be written.
 
     Warns:
@@ -76,12 +81,14 @@ def evaluate(
         check_traits(store.traits, config=model.config, consumer="the model")
         if model.framework != FRAMEWORK:
             raise CheckpointError(f"expected a model of the framework {FRAMEWORK!r}, but got {model.framework!r}")
+        check_channels(model.config["model"], inputs=model.input_combination)
         network = build_network(model.config["model"])
         load_weights(network, model.statedict)
+        _check_patches(network.eval(), store, channels=len(model.input_combination))
         normalization = parse_normalization(model.config, variables=model.input_combination)
         temperature = applied_temperature(model.config)
     result = score_patches(
-        network.eval().to(where),
+        network.to(where),
         store,
         rows,
         part=part,
@@ -116,6 +123,16 @@ def scoring_options(threshold: float | None, boundary_width_px: float | None) ->
             f"{options.boundary_width_px:g}"
         )
     return options
+
+
+def _check_patches(network: torch.nn.Module, store: PatchStore, *, channels: int) -> None:
+    edge, stride = stored_patch_px(store), network_stride_px(network)
+    if edge % stride:
+        raise TrainingDataError(
+            f"expected patches with an edge divisible by {stride} px, the stride of the model's network, but got {edge} px: prepare "
+            "them with another --patch-px"
+        )
+    check_network(network, channels=channels, patch_px=edge, device=torch.device("cpu"))
 
 
 def _rows(model: Checkpoint, data: Path, store: PatchStore, part: Part) -> NDArray[np.int64]:
