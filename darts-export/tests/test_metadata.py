@@ -180,6 +180,12 @@ def test_crs_without_a_number(tmp_path: Path) -> None:
     assert str(projection.wkt2).startswith("PROJCRS")
 
 
+@pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:2225"])
+def test_metres_that_are_none_on_the_ground_and_feet_are_no_ground_sample_distance(tmp_path: Path, crs: str) -> None:
+    tile = example_tile(["ndvi"], shape=(5, 5), crs=crs)
+    assert _item(tile, tmp_path, "ndvi").common_metadata.gsd is None
+
+
 def test_degrees_have_no_ground_sample_distance(tmp_path: Path) -> None:
     tile = example_tile(["ndvi"], shape=(5, 5), resolution_m=1e-4, crs="EPSG:4326")
     origin = {"x": tile.x - 500_000 - 135, "y": tile.y - 7_550_000 + 68}

@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 import shapely
 import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
 from PIL import Image
 
+from darts_export import thumbnails
 from darts_export.captions import add_caption, scale_bar
 from darts_export.pictures import draw_picture
 from darts_export.thumbnails import draw_thumbnail, write_jpeg
-from darts_utils.grids import geobox_of
+from darts_utils.grids import coords_of, geobox_of
 from darts_utils.testing import example_tile
 
 
@@ -129,6 +132,37 @@ def test_scale_bars_have_round_lengths(longest_px: float, metres_per_px: float, 
     assert found[0] == pytest.approx(expected[0])
     assert found[1] == expected[1]
     assert scale_bar(1, metres_per_px=metres_per_px) is None
+
+
+@pytest.mark.parametrize(
+    ("crs", "origin", "step", "expected"),
+    [
+        ("EPSG:32608", (500_000, 7_550_000), 10.0, 10.004),
+        ("EPSG:4326", (-138, 70), 1e-4, 3.8188),
+        ("EPSG:3857", (-15_400_000, 11_068_000), 10.0, 3.43),  # Web Mercator stretches by 1 / cos(latitude)
+        ("+proj=utm +zone=8 +ellps=WGS84 +units=us-ft", (1_640_000, 24_770_000), 10.0, 3.0492),
+        (
+            'ENGCRS["local",EDATUM["d"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]]',
+            (0, 0),
+            1,
+            None,
+        ),
+    ],
+)
+def test_scales_are_those_on_the_ground(
+    monkeypatch: pytest.MonkeyPatch, crs: str, origin: tuple[float, float], step: float, expected: float | None
+) -> None:
+    scales = []
+
+    def noting(picture: Image.Image, *, metres_per_px: float | None, **_: object) -> Image.Image:
+        scales.append(metres_per_px)
+        return picture
+
+    monkeypatch.setattr(thumbnails, "add_caption", noting)
+    grid = GeoBox((10, 20), Affine(step, 0, origin[0], 0, -step, origin[1]), crs)
+    tile = example_tile(["red", "green", "blue"], shape=(10, 20))
+    picture = draw_thumbnail(tile.assign_coords(coords_of(grid)), [], grid=grid)
+    assert scales == [None if expected is None else pytest.approx(expected * 20 / picture.width, rel=1e-3)]
 
 
 def test_a_caption_without_a_scale() -> None:

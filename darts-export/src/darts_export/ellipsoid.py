@@ -6,6 +6,7 @@ import numpy as np
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
 from darts_utils.errors import TileContractError
 
@@ -48,6 +49,32 @@ def areas_and_perimeters_m(
     totals = np.zeros((len(geometries), 2))
     np.add.at(totals, owners[part_of_ring], measured)
     return np.abs(totals[:, 0]), totals[:, 1]
+
+
+def pixel_size_m(grid: GeoBox) -> tuple[float, float]:
+    """Measure the pixel in the middle of a grid on the ellipsoid, whatever the units and the distortion of its CRS.
+
+    Args:
+        grid: North-up grid.
+
+    Returns:
+        Width and height in m.
+
+    Raises:
+        TileContractError: The CRS is tied to no ellipsoid.
+
+    Examples:
+        >>> from odc.geo.geobox import GeoBox
+        >>> degrees = GeoBox.from_bbox((-139, 69, -138, 71), "EPSG:4326", shape=(200, 100))
+        >>> [round(float(edge)) for edge in pixel_size_m(degrees)]  # the cosine of 70° is 0.34
+        [382, 1116]
+    """
+    to_lonlat, geod = to_ellipsoid(str(grid.crs), consumer="sizes of pixels")
+    row, column = grid.shape[0] / 2, grid.shape[1] / 2
+    ends = [(column - 0.5, row), (column + 0.5, row), (column, row - 0.5), (column, row + 0.5)]
+    left, right, top, bottom = (to_lonlat.transform(*(grid.affine * end)) for end in ends)
+    (_, _, width_m), (_, _, height_m) = geod.inv(*left, *right), geod.inv(*top, *bottom)
+    return float(width_m), float(height_m)
 
 
 def to_ellipsoid(crs: str, *, consumer: str) -> tuple[pyproj.Transformer, pyproj.Geod]:

@@ -1,5 +1,6 @@
 """STAC items: what a catalogue knows of an exported tile."""
 
+import contextlib
 import datetime as dt
 import json
 import math
@@ -22,7 +23,7 @@ from darts_export.footprints import footprint_of
 from darts_export.text import stated
 from darts_utils.dates import UNKNOWN_DATE, parse_date
 from darts_utils.errors import TileContractError
-from darts_utils.grids import tile_id
+from darts_utils.grids import resolution_m, tile_id
 from darts_utils.variables import OPTICAL_BANDS
 
 _PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
@@ -98,7 +99,7 @@ def acquisition_times(tile: xr.Dataset) -> tuple[dt.datetime | None, dt.datetime
 
 
 def _properties(contents: Contents) -> dict[str, Any]:
-    grid, sensor, models = contents.grid, stated(contents.tile, "sensor"), contents.models_of()
+    sensor, models = stated(contents.tile, "sensor"), contents.models_of()
     properties: dict[str, Any] = {
         "title": f"Retrogressive thaw slumps in {contents.tile_id}",
         "processing:software": dict([SOFTWARE.split(" ", 1)]),
@@ -106,8 +107,8 @@ def _properties(contents: Contents) -> dict[str, Any]:
     }
     if sensor in _CONSTELLATIONS:
         properties["constellation"] = _CONSTELLATIONS[sensor]
-    if grid.crs is not None and grid.crs.projected:
-        properties["gsd"] = abs(grid.affine.a)
+    with contextlib.suppress(TileContractError):  # metres on the map are not always metres on the ground
+        properties["gsd"] = resolution_m(contents.tile)
     if models is not None:
         properties["darts:models"] = models
     if contents.config:

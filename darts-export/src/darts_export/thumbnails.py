@@ -11,10 +11,11 @@ from PIL import Image
 
 from darts_export.captions import add_caption
 from darts_export.config import ExportConfig
+from darts_export.ellipsoid import pixel_size_m
 from darts_export.naming import safe_tile_id
 from darts_export.pictures import MASKS, OUTLINE_COLOUR, draw_picture
-from darts_export.simplification import map_units_per_metre
 from darts_export.text import stated
+from darts_utils.errors import TileContractError
 
 
 def draw_thumbnail(tile: xr.Dataset, outlines: Sequence[shapely.Geometry], *, grid: GeoBox) -> Image.Image:
@@ -23,7 +24,7 @@ def draw_thumbnail(tile: xr.Dataset, outlines: Sequence[shapely.Geometry], *, gr
     Args:
         tile: As for `draw_picture`.
         outlines: ``(N,)`` polygons in the CRS of the tile, one for each object.
-        grid: Grid of the tile.
+        grid: Grid of the tile. The scale is that of its middle, on the ellipsoid; there is none where the CRS is tied to none.
 
     Returns:
         RGB picture.
@@ -37,8 +38,16 @@ def draw_thumbnail(tile: xr.Dataset, outlines: Sequence[shapely.Geometry], *, gr
         picture,
         lines=[safe_tile_id(tile), f"{stated(tile, 'date')}, {stated(tile, 'sensor')}"],
         legend=legend,
-        metres_per_px=abs(grid.affine.a) * grid.shape[1] / picture.width / map_units_per_metre(str(grid.crs)),
+        metres_per_px=_metres_per_px(grid, picture),
     )
+
+
+def _metres_per_px(grid: GeoBox, picture: Image.Image) -> float | None:
+    try:
+        width_m, _ = pixel_size_m(grid)
+    except TileContractError:
+        return None  # nobody knows where it is
+    return width_m * int(grid.shape[1]) / picture.width
 
 
 def write_jpeg(picture: Image.Image, path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from darts_export import export_tile
+from darts_export.ellipsoid import pixel_size_m
 from darts_export.manifest import Origin
 from darts_nextgen.pipeline.config import RunConfig
 from darts_nextgen.pipeline.inputs import input_fingerprints, input_paths
@@ -27,7 +28,7 @@ from darts_postprocessing import postprocess
 from darts_preprocessing.loading import load_scene
 from darts_utils.device import computed
 from darts_utils.errors import SceneError, TileContractError
-from darts_utils.grids import resolution_m
+from darts_utils.grids import geobox_of
 from darts_utils.objects import find_objects
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class TileOutcome:
     products: Mapping[str, str]
     """Key of each file in the STAC item → path."""
     area_km2: float | None = None
-    """Area with data; None where the tile's coordinates are no metres."""
+    """Area with data, on the ellipsoid; None where the tile's CRS is tied to none."""
     nbytes: int = 0
     """Size of the files."""
 
@@ -172,19 +173,22 @@ def export_outcome(tile: xr.Dataset, *, config: RunConfig, model_hashes: Mapping
 
 
 def valid_area_km2(tile: xr.Dataset) -> float | None:
-    """Area of the pixels with data, as the tile's own projection has it; None where that is not in metres.
+    """Area of the pixels with data, each as large as the one in the tile's middle is on the ellipsoid.
+
+    Returns:
+        The area; None where the CRS is tied to no ellipsoid.
 
     Examples:
         >>> from darts_utils.testing import example_tile
         >>> tile = example_tile(["valid_data_mask"], shape=(100, 100), resolution_m=10.0)
-        >>> valid_area_km2(tile.assign(valid_data_mask=tile["valid_data_mask"] | True))
-        1.0
+        >>> round(valid_area_km2(tile.assign(valid_data_mask=tile["valid_data_mask"] | True)), 3)
+        1.001
     """
     try:
-        edge_m = resolution_m(tile)
+        width_m, height_m = pixel_size_m(geobox_of(tile))
     except TileContractError:
         return None
-    return int(computed(tile["valid_data_mask"].data).sum()) * edge_m**2 / 1e6
+    return int(computed(tile["valid_data_mask"].data).sum()) * width_m * height_m / 1e6
 
 
 def _members_of(tile: xr.Dataset, models: Collection[str]) -> list[str]:
