@@ -17,6 +17,7 @@ from darts_train_utils.patch_store import PatchStore
 from darts_utils.errors import TrainingDataError
 from darts_utils.inference.forward import logits_of
 from darts_utils.inference.normalization import Normalization
+from darts_utils.inference.precision import computing_in
 from darts_utils.logging import get_logger
 
 _log = get_logger("training")
@@ -72,7 +73,7 @@ def predicted_logits(
     for first in range(0, len(draws), batch_size):
         samples = [dataset[draw] for draw in draws[first : first + batch_size]]
         images = torch.stack([sample["image"] for sample in samples])
-        with torch.inference_mode():
+        with torch.inference_mode(), computing_in(torch.float32, device=device):
             logits = (
                 logits_of(network, images.to(device, memory_format=torch.channels_last))[:, 0].float().cpu().numpy()
             )

@@ -40,7 +40,8 @@ class InferenceConfig:
     ramp: Ramp = "open"
     """Blending weights in the overlap, see `darts_utils.patches.patch_weights`."""
     precision: Precision | None = None
-    """Numbers in which the network computes; None is float32 on a CPU and float16 on a CUDA device. bfloat16 is twice as fast
+    """Numbers in which the network computes; None is float32 on a CPU and float16 on a CUDA device. float32 is no
+    TF32 on a CUDA device either. bfloat16 is twice as fast
     or more on CPUs that know it, and moves single probabilities by up to 0.02."""
     symmetries: bool = False
     """Whether each patch is also shown turned and mirrored, all eight symmetries of the square, and the mean is taken: eight

@@ -1,5 +1,10 @@
 """In which numbers a network computes."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 
 from darts_utils.inference.config import Precision
@@ -31,12 +36,56 @@ def resolve_precision(name: Precision | None, *, device: torch.device) -> torch.
     return torch.float32 if device.type == "cpu" else torch.float16
 
 
-def computing_in(dtype: torch.dtype, *, device: torch.device) -> torch.autocast:
-    """Return a context in which networks compute in a type of numbers.
+class _ExactFloat32:
+    """Float32 convolutions that compute in float32 on CUDA devices, too, where torch would round their input to TF32.
+
+    The switch is one of the whole process: of all threads, the first to enter turns it, the last to leave turns it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._before: tuple[Any, str, Any] | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                owner, name, exact = _tf32_switch()
+                self._before = owner, name, getattr(owner, name)
+                setattr(owner, name, exact)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._before is not None:
+                setattr(*self._before)
+
+
+_EXACT_FLOAT32 = _ExactFloat32()
+
+
+def _tf32_switch() -> tuple[Any, str, Any]:
+    """Say which setting of torch to change, and to what; ``cudnn.flags`` would set all others to defaults of its own."""
+    cudnn: Any = torch.backends.cudnn
+    try:
+        cudnn.allow_tf32  # noqa: B018 - cannot be read once somebody has used the setting that came after it
+    except RuntimeError:
+        return cudnn.conv, "fp32_precision", "ieee"
+    return cudnn, "allow_tf32", False
+
+
+@contextmanager
+def computing_in(dtype: torch.dtype, *, device: torch.device) -> Iterator[None]:
+    """Make a context in which networks compute in a type of numbers.
 
     Args:
         dtype: float32 switches autocast off, also where a caller has it on.
         device: Where the network is.
+
+    Notes:
+        Convolutions in float32, among them those that `darts_utils.inference.rewriting` keeps so, are not rounded to TF32 on CUDA
+        devices, as torch does by default. That holds for the whole process meanwhile; after it, all is as it was.
     """
     half = dtype if dtype != torch.float32 else None
-    return torch.autocast(device.type, dtype=half, enabled=half is not None, cache_enabled=False)
+    with _EXACT_FLOAT32, torch.autocast(device.type, dtype=half, enabled=half is not None, cache_enabled=False):
+        yield
