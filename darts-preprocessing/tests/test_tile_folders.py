@@ -8,7 +8,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from darts_preprocessing import load_and_preprocess
-from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis
+from darts_preprocessing.loading import load_arcticdem, load_scene, load_tcvis, sources
+from darts_preprocessing.loading.rasters import open_raster
 from darts_preprocessing.loading.releases import chosen_release, releases_in
 from darts_utils.errors import SceneError, SceneNotFoundError
 from darts_utils.grids import geobox_of
@@ -150,6 +151,37 @@ def test_tiles_between_the_pixels_are_refused(dem_folder, grid, rewrite):
     rewrite(path, transform=moved)
     with pytest.raises(SceneError, match="their pixels are 0.4 px apart; warp them onto one grid"):
         load_arcticdem(dem_folder, grid=grid)
+
+
+def test_tiles_are_opened_once_for_their_grids_until_they_change(dem_folder, monkeypatch):
+    opened = []
+
+    def noting(path):
+        opened.append(path.name)
+        return open_raster(path)
+
+    def looked_at():
+        opened.clear()
+        return sources.source_of(dem_folder), sorted(opened)
+
+    monkeypatch.setattr(sources, "open_raster", noting)
+    before, names = looked_at()
+    assert names == sorted(path.name for path in dem_folder.iterdir())
+    assert looked_at() == (before, [])
+    last = dem_folder / names[-1]
+    with rasterio.open(last, "r+") as raster:  # in place: the folder stays as it was
+        raster.transform @= Affine.translation(0, 500)
+    after, names = looked_at()
+    assert names == [last.name]
+    assert after.grid != before.grid
+    world = last.with_suffix(".tif.aux.xml")
+    world.write_text("<PAMDataset><SRS>EPSG:32608</SRS></PAMDataset>")
+    with pytest.raises(SceneError, match="CRS EPSG:3413"):
+        looked_at()
+    world.unlink()
+    last.unlink()
+    with pytest.raises(SceneNotFoundError, match="expected a raster at"):
+        sources.source_of_tiles([last], name="gone")
 
 
 def test_a_damaged_tile_is_named(dem_folder, grid):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ RASTER_SUFFIXES = (".tif", ".tiff", ".vrt")
 _OFF_PX = 0.01
 """How far a tile may stand off the pixels of the first one."""
 _STEP_TOLERANCE = 1e-6
+_REMEMBERED_GRIDS = 100_000
+"""Those of the tiles of the whole Arctic, with room; each takes about two kilobytes."""
 
 Decode = Callable[[DatasetReader, Window], NDArray[Any]]
 """Reads a window of a raster as ``(bands, y, x)``."""
@@ -133,11 +136,14 @@ def source_of_tiles(paths: Sequence[Path], *, name: str) -> Source:
     Raises:
         SceneNotFoundError: A raster is missing.
         SceneError: A raster is damaged, or they have different CRS, pixel sizes or pixel grids.
+
+    Notes:
+        Within a process a raster is opened for its grid once, until its size or times change, or its folder gains or loses files:
+        a run asks for the same folder with every scene. Not noticed is a world file beside it that is changed in place.
     """
     grids = []
     for path in paths:
-        with open_raster(path) as raster:
-            grids.append(grid_of_raster(raster))
+        grids.append(_grid_of(path))
         _check_alike(grids[0], grids[-1], names=(paths[0], path))
     first = grids[0].affine
     places = [_place(first, grid) for grid in grids]
@@ -149,6 +155,24 @@ def source_of_tiles(paths: Sequence[Path], *, name: str) -> Source:
     shape = max(tile.row + tile.height for tile in tiles), max(tile.column + tile.width for tile in tiles)
     affine = Affine(first.a, 0, first.c + left * first.a, 0, first.e, first.f + top * first.e)
     return Source(name, GeoBox(shape, affine, grids[0].crs), tiles)
+
+
+def _grid_of(path: Path) -> GeoBox:
+    try:
+        file, folder = path.stat(), path.parent.stat()
+    except OSError:  # opening says what is wrong
+        return _read_grid(path)
+    return _remembered_grid(path, file.st_size, file.st_mtime_ns, file.st_ctime_ns, folder.st_mtime_ns)
+
+
+@lru_cache(maxsize=_REMEMBERED_GRIDS)
+def _remembered_grid(path: Path, _size: int, _mtime_ns: int, _ctime_ns: int, _folder_mtime_ns: int) -> GeoBox:
+    return _read_grid(path)
+
+
+def _read_grid(path: Path) -> GeoBox:
+    with open_raster(path) as raster:
+        return grid_of_raster(raster)
 
 
 def _place(first: Affine, grid: GeoBox) -> tuple[int, int]:
