@@ -12,6 +12,9 @@
 `search_space`         `SearchSpace`: what is tuned, and between which limits
 `plan`                 what a training will do; all that can be refused is refused here
 `other_scenes`         a warning of patches from before that nobody has named this time
+`plan_checks`          what of a configuration does not go together, before anything is written
+`monitoring`           which scores are logged and can be watched
+`leakage`              whether a model has learnt from the patches that are to judge it
 `traits`               how elevation and trends were made: from the tiles through the patches into the model
 `run_folder`           the files of a training
 `fitting`, `module`    Lightning at work
