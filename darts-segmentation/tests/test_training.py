@@ -12,7 +12,7 @@ import torch
 
 from darts_segmentation import Segmenter, build_network
 from darts_segmentation.training import TrainingConfig, resume, train
-from darts_segmentation.training.monitoring import logged_scores
+from darts_segmentation.training.monitoring import check_monitor, logged_scores
 from darts_segmentation.training.plan import decode_split, make_plan
 from darts_segmentation.training.run_folder import read_run
 from darts_segmentation.training.testing import SMALL_NETWORK, small_training
@@ -232,6 +232,15 @@ def test_a_score_that_nobody_logs_cannot_be_watched(data, tmp_path):
     assert not (tmp_path / "run" / "run.json").exists()
     unwatched = dataclasses.replace(config, split=SplitConfig("region", 0.0, 0.3))
     assert not make_plan(PatchStore(data), config=unwatched).has_validation
+
+
+@pytest.mark.parametrize("monitor", ["val/loss", "train/bce"])
+def test_the_highest_loss_is_never_the_best(monitor):
+    check_monitor(dataclasses.replace(CONFIG, monitor=MonitorConfig(monitor, mode="min")))
+    with pytest.raises(
+        ConfigError, match=f"mode to be min where monitor is '{monitor}', since the lowest loss is the best"
+    ):
+        check_monitor(dataclasses.replace(CONFIG, monitor=MonitorConfig(monitor)))
 
 
 def test_resume_of_something_else_is_refused(undisturbed, data, tmp_path):

@@ -34,14 +34,18 @@ def is_loss(score: str) -> bool:
 
 
 def check_monitor(config: TrainingConfig) -> None:
-    """Raise if a score is to be watched that a training does not log.
+    """Raise if a score is to be watched that a training does not log, or the wrong way round.
 
     Args:
         config: Of a training with validation patches.
 
     Raises:
-        ConfigError: Names those that it does.
+        ConfigError: Names those that it does; or the highest loss would be taken for the best.
     """
     watched, known = config.monitor.monitor, logged_scores(config)
     if watched not in known:
         raise ConfigError(f"expected monitor to be one of {', '.join(known)}, but got {watched!r}: correct [monitor]")
+    if is_loss(watched) and config.monitor.mode == "max":
+        raise ConfigError(
+            f"expected mode to be min where monitor is {watched!r}, since the lowest loss is the best: correct [monitor]"
+        )
