@@ -80,9 +80,7 @@ class KeptTable:
             for part in sorted(self._changed):
                 rows = self._open[part]
                 write_rows(rows, self._folder / f"part-{part:05d}.parquet")
-                self._changed.discard(
-                    part
-                )  # one by one: where a later part cannot be written, this one is not due again
+                self._changed.discard(part)  # now: where a later part cannot be written, this one is not due again
                 if len(rows) == self._rows_per_part and all(row.status != "pending" for row in rows):
                     del self._open[part]
             self._written = time.monotonic()

@@ -49,8 +49,8 @@ _OF_PATCHES = ("labels", "out", "scene", "scenes", "regions", "patches", "dem", 
 class TrainingScenesConfig(SceneOptions):
     """Everything that decides what ``darts train prepare`` does; each field is a key of its TOML file.
 
-    The fields of the scenes are those of `SceneOptions`, but ``scenes`` takes no streams; ``out`` is the folder of the store of patches, and the preprocessed
-    tiles are kept in its folder ``tiles``.
+    The fields of the scenes are those of `SceneOptions`, but ``scenes`` takes no streams; ``out`` is the folder of the store of
+    patches, and the preprocessed tiles are kept in its folder ``tiles``.
 
     Raises:
         ConfigError: There is no scene, or an option makes no sense.
