@@ -28,7 +28,7 @@ from darts_segmentation.training.run_folder import CHECKPOINTS
 from darts_segmentation.training.scores import write_csv
 from darts_segmentation.training.search_space import Range, SearchSpace, changed_config, space_table
 from darts_segmentation.training.shared_study import open_study
-from darts_segmentation.training.studies import one_at_a_time, open_study_folder
+from darts_segmentation.training.studies import hash_of_model, one_at_a_time, open_study_folder
 from darts_segmentation.training.training import plan_run
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.provenance import data_fingerprint
@@ -113,14 +113,14 @@ def tune(
         )
     check_monitor(config)
     fingerprint = data_fingerprint(data)
+    model = None if start is None else read_checkpoint(start, legacy_normalization=legacy_normalization)
     record = {
         "kind": "tuning",
         "fingerprint": fingerprint,
         "config": plain_table(config),
         "space": space_table(space),
-        "starts_from": None if start is None else str(Path(start)),
+        "starts_from": None if model is None else hash_of_model(model),
     }
-    model = None if start is None else read_checkpoint(start, legacy_normalization=legacy_normalization)
     store = PatchStore(data)
     check_start_unseen(split_patches(store.patches, config=config.split), start=model, fingerprint=fingerprint)
     folder.mkdir(parents=True, exist_ok=True)
