@@ -108,8 +108,8 @@ def tune(
         raise ConfigError(f"expected at least 1 trial, but got {trials}")
     if config.devices > 1:
         raise ConfigError(
-            f"expected devices to be 1 in a search, but got {config.devices}: start it once for each device, the processes share "
-            "the trials"
+            f"expected devices to be 1 in a search, but got {config.devices}: start it once for each device "
+            "(CUDA_VISIBLE_DEVICES=0 darts train tune …, then 1, and so on), the processes share the trials"
         )
     check_monitor(config)
     fingerprint = data_fingerprint(data)
