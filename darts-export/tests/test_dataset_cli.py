@@ -158,6 +158,31 @@ def test_tiles_that_arrive_after_their_manifests_are_taken_up(
     assert files_in(out) == files_in(dataset)
 
 
+def test_of_copies_the_one_that_can_be_read_is_used(archive: Path, dataset: Path, tmp_path: Path, darts: Darts) -> None:
+    place, out = Path(shutil.copytree(archive, tmp_path / "archive")), tmp_path / "out"
+    for name in ("more", "rest", "some"):
+        shutil.copytree(archive / "a-2019", tmp_path / name / "a-2019")
+    damaged = [place / "a-2019", tmp_path / "rest" / "a-2019"]
+    for folder in damaged:
+        table = folder / "prediction_segments.parquet"
+        table.write_bytes(bytes(table.stat().st_size))
+    for verdict in ("built", "current"):
+        code, text, err = darts(
+            "dataset", "build", *(tmp_path / name for name in ("archive", "more", "rest", "some")), "--out", out
+        )
+        assert (code, text.split(":")[0]) == (1, verdict)
+        named = [line.split(str(tmp_path), 1)[1] for line in err.splitlines() if line.startswith("not used")]
+        assert [line.split(":")[:2] for line in named] == [
+            ["/archive/a-2019", " damaged"],
+            ["/rest/a-2019", " damaged"],
+            ["/some/a-2019", " doubled"],
+        ]
+        assert named[2].endswith("more/a-2019' holds the same")
+    (tmp_path / "more" / "a-2019" / "prediction_segments.parquet").unlink()
+    assert "/some/a-2019" not in darts("dataset", "build", place, tmp_path / "more", tmp_path / "some", "--out", out)[2]
+    assert files_in(out) == files_in(dataset)
+
+
 def test_a_list_of_tiles_that_was_changed_is_made_anew(
     archive: Path, dataset: Path, tmp_path: Path, darts: Darts
 ) -> None:

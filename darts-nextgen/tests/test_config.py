@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from darts_export.config import ExportConfig
 from darts_nextgen import RunConfig, read_config, write_config
 from darts_nextgen.pipeline.config import config_table, parse_config
-from darts_nextgen.pipeline.runfiles import read_table
+from darts_nextgen.pipeline.runfiles import absolute_config, read_table
 from darts_nextgen.pipeline.sections import SECTIONS, section_keys, section_options
 from darts_postprocessing import PostprocessingConfig, postprocess
 from darts_preprocessing import PreprocessingConfig
+from darts_preprocessing.loading.finding import listed_scenes
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.inference.config import InferenceConfig
 
@@ -264,3 +265,18 @@ def test_the_configuration_of_the_readme_is_one():
     config = parse_config(table)
     assert config.postprocessing.threshold == 0.4
     assert config.models == (Path("/models/full.pt"), Path("/models/optical.pt"))
+
+
+def test_scenes_named_from_a_folder_with_brackets_stay_what_they_are(tmp_path, monkeypatch):
+    folder = tmp_path / "maps [2021]"
+    (folder / "scenes" / "20210821_a").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    config = absolute_config(RunConfig(scenes=("scenes", "sce*/2*", "gone"), models=("a.pt",), out="out"))
+    assert config.scenes == (
+        str(folder / "scenes"),
+        f"{tmp_path}/maps [[]2021]/sce*/2*",
+        f"{tmp_path}/maps [[]2021]/gone",
+    )
+    assert config.out == folder / "out"
+    found = [path for entry in config.scenes[:2] for path, _ in listed_scenes(entry, out=config.out)]
+    assert found == [folder / "scenes" / "20210821_a"] * 2

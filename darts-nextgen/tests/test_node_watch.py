@@ -49,6 +49,10 @@ def test_lost_gpus_are_not_passed_off_as_replaced():
     assert "1 left: what ran there is done again elsewhere" in line
 
 
-def test_a_cluster_that_does_not_answer_ends_the_watch_alone(caplog):
-    messages = said(caplog, {"a1": Node("10.0.0.1")}, ConnectionError("gone"))
-    assert messages == [("DEBUG", "the nodes of the cluster are not watched any more")]
+def test_a_cluster_that_does_not_answer_for_a_while_is_asked_on(caplog):
+    gone = ConnectionError("gone")
+    assert said(caplog, {"a1": Node("10.0.0.1")}, gone, gone, {}, gone, gone) == [
+        ("WARNING", "the cluster does not say which nodes it has (ConnectionError: gone); asking on"),
+        ("WARNING", "node 10.0.0.1 a1 was lost, none left: the run waits until one joins the cluster"),
+        ("WARNING", "the cluster does not say which nodes it has (ConnectionError: gone); asking on"),
+    ]

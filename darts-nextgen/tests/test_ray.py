@@ -37,7 +37,7 @@ from darts_nextgen.pipeline.ray_workers import prepare_scenes, tile_rows, tile_t
 from darts_nextgen.pipeline.report import TileRow
 from darts_nextgen.pipeline.resources import RayConfig, Resources, derive_resources
 from darts_nextgen.pipeline.rows import from_row, to_row
-from darts_utils.errors import ConfigError
+from darts_utils.errors import CheckpointError, ConfigError
 from darts_utils.testing import example_tile
 
 pytestmark = [
@@ -330,6 +330,22 @@ def test_nodes_that_cannot_read_or_write_what_they_must_are_named(cluster, tmp_p
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="'.*/file/out' cannot be written into"):
         check_nodes(write=tmp_path / "file" / "out")
+
+    driver = os.getpid()
+
+    def unlike():
+        if os.getpid() != driver:
+            raise CheckpointError("no model here")
+        return {}
+
+    def slow():
+        time.sleep(0 if os.getpid() == driver else 5)
+        return {}
+
+    with pytest.raises(ConfigError, match="on node .* CheckpointError: no model here: mount the storage there"):
+        check_nodes(same=unlike)
+    with pytest.raises(ConfigError, match=r"expected node .* to say within 0\.5 s which software and files it has"):
+        check_nodes(same=slow, timeout_seconds=0.5)
     assert path_troubles([str(tmp_path)], None) == []
     with pytest.raises(ConfigError, match=r"on node a 1; 2; 3: mount"):
         check_paths(["1", "2", "3", "4"], node="a")

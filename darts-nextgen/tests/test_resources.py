@@ -90,6 +90,7 @@ def test_options_by_which_a_run_may_stand_still_when_nodes_are_lost_are_warned_o
             "3 model workers .* with room for 2 such workers",
         ),
         ({"model_cpus": 3, "model_workers": 2}, cluster(4, 3), None),
+        ({"model_cpus": 4}, cluster(3, 3, 3, 3, 3, 3, 3, 3, 8), None),  # what is chosen without being asked for fits
         ({"model_cpus": 3, "model_workers": 2}, cluster(4, 2, 2), "2 model workers .* with room for 1 such workers"),
     ],
 )

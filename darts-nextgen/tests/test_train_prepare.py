@@ -138,6 +138,18 @@ def test_polygons_of_a_scene_that_fails_are_not_refused(planet, with_a_broken_on
         prepare_scenes(alone)
 
 
+@pytest.mark.parametrize("unlabelled", ["skip", "background"])
+def test_a_scene_that_fails_with_all_polygons_is_told(planet, with_a_broken_one, unlabelled):
+    table = gpd.read_file(with_a_broken_one.labels)
+    table.assign(geometry=table.geometry.translate(yoff=-10)).to_file(with_a_broken_one.labels)
+    patches = replace(with_a_broken_one.patches, unlabelled=unlabelled)
+    report = prepare_scenes(replace(with_a_broken_one, patches=patches))
+    assert (report.exit_code, [*report.failed]) == (1, [with_a_broken_one.scene[1].name])
+    assert report.patches.outside == report.patches.labels == len(table)
+    status = {"skip": "skipped", "background": "done"}[unlabelled]
+    assert [(row.scene, row.status) for row in report.patches.scenes] == [(planet.scene.name, status)]
+
+
 def test_nothing_left_is_no_success(planet, labels, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()

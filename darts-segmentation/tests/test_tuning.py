@@ -3,17 +3,21 @@
 import csv
 import dataclasses
 import multiprocessing
+import re
+import shutil
 import socket
 
 import optuna
 import pytest
 import torch
+from optuna import cli
 
-from darts_segmentation.training import parse_search_space, tune
+from darts_segmentation.training import parse_search_space, train, tune
 from darts_segmentation.training.search_space import Range
 from darts_segmentation.training.testing import small_training
 from darts_train_utils.config import MonitorConfig, SplitConfig
 from darts_utils.errors import ConfigError, TrainingError
+from darts_utils.inference.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 CONFIG = small_training(epochs=2)
 SPACE = {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}, "loss": {"dice": {"choices": [0.5, 1.0]}}}
@@ -95,18 +99,39 @@ def test_searches_that_differ_never_share_a_study(data, tmp_path):
     assert tune(data, tmp_path / "two" / "mine", config=other, space=space, **options).trials == 1
 
 
-def test_a_study_that_does_not_say_what_it_is_is_not_joined(data, tmp_path):
+def test_a_study_that_does_not_say_what_it_is_is_not_joined(data, tmp_path, monkeypatch):
     storage = f"sqlite:///{tmp_path / 'studies.db'}"
     optuna.create_study(study_name="search", storage=storage)
-    with pytest.raises(ConfigError, match="study 'search' in the storage to say what it searches for, but it does not"):
-        tune(
-            data,
-            tmp_path / "search",
-            config=CONFIG,
-            space=parse_search_space(SPACE, config=CONFIG),
-            trials=1,
-            storage=storage,
-        )
+    config = dataclasses.replace(CONFIG, epochs=1)
+    options = dict(config=config, space=parse_search_space(SPACE, config=config), trials=1, storage=storage)
+    message = (
+        "study 'search' in the storage to say what it searches for, but it does not: .* '(optuna delete-study .*) …'"
+    )
+    with pytest.raises(ConfigError, match=message) as refused:
+        tune(data, tmp_path / "search", **options)
+    advised = re.search(message, str(refused.value))[1].split()
+    monkeypatch.setattr("sys.argv", [*advised, storage])
+    assert cli.main() == 0
+    assert tune(data, tmp_path / "search", **options).trials == 1
+
+
+def test_machines_that_share_a_study_begin_with_the_same_model(data, tmp_path):
+    config = dataclasses.replace(CONFIG, epochs=1)
+    first, copy = train(data, tmp_path / "model", config=config).model, tmp_path / "elsewhere" / "copy.pt"
+    copy.parent.mkdir()
+    shutil.copy(first, copy)
+    storage = f"sqlite:///{tmp_path / 'studies.db'}"
+    options = dict(config=config, space=parse_search_space(SPACE, config=config), storage=storage)
+    assert tune(data, tmp_path / "one" / "search", trials=1, start=first, **options).trials == 1
+    assert tune(data, tmp_path / "two" / "search", trials=2, start=copy, **options).trials == 2
+    model = read_checkpoint(first)
+    name = next(name for name, weight in model.statedict.items() if weight.is_floating_point())
+    changed = {**model.statedict, name: model.statedict[name] + 1}
+    write_checkpoint(first, Checkpoint(model.config, changed))
+    with pytest.raises(ConfigError, match="in the storage to be of this search, but another starts_from was asked for"):
+        tune(data, tmp_path / "three" / "search", trials=3, start=first, **options)
+    with pytest.raises(ConfigError, match="what was begun there, but another starts_from was asked for"):
+        tune(data, tmp_path / "one" / "search", trials=3, start=first, **options)
 
 
 def test_a_search_goes_on_after_trials_that_cannot_work(data, tmp_path, monkeypatch):
@@ -151,7 +176,7 @@ def test_a_search_that_finds_nothing_says_so(data, tmp_path):
             space=space,
             trials=1,
         )
-    with pytest.raises(ConfigError, match="expected devices to be 1 in a search, but got 2: start it once for each"):
+    with pytest.raises(ConfigError, match="expected devices to be 1 in a search, but got 2: .* .CUDA_VISIBLE_DEVICES=0 darts train"):
         tune(data, tmp_path, config=dataclasses.replace(CONFIG, devices=2), space=space, trials=1)
     with pytest.raises(ConfigError, match="expected monitor to be one of .*, but got 'val/dice'"):
         config = dataclasses.replace(CONFIG, monitor=MonitorConfig("val/dice"))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from darts_nextgen.pipeline.ray_cluster import Node, working_nodes
+from darts_utils.faults import describe_error
 from darts_utils.logging import get_logger
 
 _logger = get_logger(__name__)
@@ -39,15 +40,20 @@ def watched_nodes(
 
 
 def _watch(nodes: Callable[[], Nodes], over: threading.Event, every_seconds: float, *, needs_gpus: bool) -> None:
-    try:
-        before = nodes()
-        while not over.wait(every_seconds):
+    before: Nodes | None = None
+    is_told = False
+    while not over.is_set():
+        try:
             now = nodes()
-            for line in news(before, now, needs_gpus=needs_gpus):
+        except Exception as error:  # noqa: BLE001 - the cluster may answer again; if it is gone, the run says so
+            if not is_told:
+                _logger.warning("the cluster does not say which nodes it has (%s); asking on", describe_error(error))
+            is_told = True
+        else:
+            for line in news(now if before is None else before, now, needs_gpus=needs_gpus):
                 _logger.warning(line)
-            before = now
-    except Exception:
-        _logger.debug("the nodes of the cluster are not watched any more", exc_info=True)
+            before, is_told = now, False
+        over.wait(every_seconds)
 
 
 def news(before: Nodes, now: Nodes, *, needs_gpus: bool = False) -> list[str]:

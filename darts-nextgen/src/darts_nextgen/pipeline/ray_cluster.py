@@ -11,7 +11,8 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darts_nextgen.pipeline.software import Versions, check_versions, versions
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, DartsError
+from darts_utils.faults import describe_error
 from darts_utils.files import exists
 
 KEEP_PROCESSES = "RAY_idle_worker_killing_time_threshold_ms"
@@ -111,6 +112,11 @@ def check_nodes(
             check_versions(found, expected=expected, node=name)
             check_paths(troubles, node=name)
             check_files(other, expected=digests, node=name)
+        except ray.exceptions.GetTimeoutError as error:
+            raise ConfigError(
+                f"expected node {name} to say within {timeout_seconds:g} s which software and files it has, but it did not: look at "
+                "its storage and its load"
+            ) from error
         except ray.exceptions.RayError as error:
             if node_id not in working_nodes():
                 continue  # it was lost just now, which a run survives
@@ -175,4 +181,8 @@ def _ask(
     read: list[str], write: str | None, same: Callable[[], Mapping[str, str]]
 ) -> tuple[Versions, list[str], Mapping[str, str]]:
     troubles = path_troubles(read, write)
-    return versions(), troubles, {} if troubles else same()
+    try:
+        digests = {} if troubles else same()
+    except DartsError as error:
+        troubles, digests = [describe_error(error)], {}
+    return versions(), troubles, digests

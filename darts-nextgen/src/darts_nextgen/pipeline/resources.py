@@ -132,7 +132,9 @@ def derive_resources(config: RayConfig, *, device: str, nodes: Sequence[Mapping[
         places = [(node["CPU"], _gpu_places(node.get("GPU", 0), model_gpus)) for node in working]
         workers = config.model_workers or max(1, sum(count for _, count in places))
     else:
-        workers = config.model_workers or max(1, int(cpus / 2 / (config.model_cpus or 0.5)))
+        asked = config.model_cpus or 0.5
+        room = sum(_cpu_places(node["CPU"], asked) for node in working)
+        workers = config.model_workers or max(1, min(int(cpus / 2 / asked), room))
         places = [(node["CPU"], workers) for node in working]
     places = [(node_cpus, min(count, workers)) for node_cpus, count in places if count > 0]
     model_cpus, task_cpus = _shares(config, places, on_gpu=on_gpu)
@@ -162,6 +164,11 @@ def derive_resources(config: RayConfig, *, device: str, nodes: Sequence[Mapping[
 def _gpu_places(gpus: float, model_gpus: float) -> int:
     """How many model workers the GPUs of a node hold; a part of a GPU is always one of a single GPU."""
     return int(gpus) * int(1 / model_gpus + _ROUNDING) if model_gpus < 1 else int(gpus / model_gpus)
+
+
+def _cpu_places(node_cpus: float, model_cpus: float) -> int:
+    """How many model workers the CPUs of a node hold."""
+    return int(node_cpus / model_cpus + _ROUNDING)
 
 
 def _shares(config: RayConfig, places: Sequence[tuple[float, int]], *, on_gpu: bool) -> tuple[float, float]:
@@ -206,7 +213,7 @@ def _check_workers(
 ) -> None:
     places = 0
     for node in nodes:
-        by_cpus = int(node["CPU"] / cpus + _ROUNDING)
+        by_cpus = _cpu_places(node["CPU"], cpus)
         places += min(by_cpus, _gpu_places(node.get("GPU", 0), gpus)) if gpus > 0 else by_cpus
     if places < workers or workers * cpus + task_cpus > sum(node["CPU"] for node in nodes) + _ROUNDING:
         raise ConfigError(

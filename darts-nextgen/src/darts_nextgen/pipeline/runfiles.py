@@ -14,7 +14,7 @@ from darts_nextgen.pipeline.config import RunConfig, config_table, parse_config
 from darts_nextgen.pipeline.streams import STANDARD_INPUT
 from darts_preprocessing.loading.finding import LIST_SUFFIXES
 from darts_utils.errors import ConfigError, OutputError
-from darts_utils.files import atomic_path
+from darts_utils.files import atomic_path, exists
 
 RUN_FILE = "run.toml"
 """Name of the effective configuration beside the results."""
@@ -117,6 +117,5 @@ def _absolute(value: Any, folder: Path, *, is_pattern: bool) -> Any:
         return [_absolute(entry, folder, is_pattern=is_pattern) for entry in value]
     if not isinstance(value, str) or value == "" or (is_pattern and value == STANDARD_INPUT):
         return value
-    if is_pattern and not value.endswith(LIST_SUFFIXES):
-        return os.path.join(glob.escape(str(folder)), value)  # noqa: PTH118 - a pattern is no path
-    return str(folder / value)
+    is_path = not is_pattern or value.endswith(LIST_SUFFIXES) or exists(folder / value)
+    return str(folder / value) if is_path else os.path.join(glob.escape(str(folder)), value)  # noqa: PTH118 - a pattern is no path

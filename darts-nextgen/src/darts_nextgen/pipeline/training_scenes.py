@@ -4,7 +4,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -167,8 +167,9 @@ def prepare_scenes(
         if not files:
             warn_of_others(config.out, named=list(failed))
             return TrainingScenesReport(None, failed)
-        patches = replace(config.patches, outside="ignore", mismatched="ignore") if failed else config.patches
-        report = prepare_training_data(files, config.labels, config.out, config=patches, regions=regions)
+        report = prepare_training_data(
+            files, config.labels, config.out, config=config.patches, regions=regions, is_complete=not failed
+        )
     if failed and (report.outside or report.mismatched):
         _logger.warning(
             "%d polygons are outside the other scenes, %d are of other images: they may be those of scenes that failed (%d), so "

@@ -15,7 +15,7 @@ from darts_segmentation.training.leakage import check_start_unseen
 from darts_segmentation.training.plan import encode_split
 from darts_segmentation.training.run_folder import write_json
 from darts_segmentation.training.scores import EvaluationResult, Scores, write_csv
-from darts_segmentation.training.studies import open_study_folder
+from darts_segmentation.training.studies import hash_of_model, open_study_folder
 from darts_segmentation.training.training import train_part
 from darts_train_utils.config import SplitConfig
 from darts_train_utils.patch_store import PatchStore
@@ -99,7 +99,7 @@ def cross_validate(
         "fingerprint": fingerprint,
         "config": plain_table(config),
         "folds": [encode_split(split, len(store)) for split in splits],
-        "starts_from": None if start is None else str(Path(start)),
+        "starts_from": None if model is None else hash_of_model(model),
     }
     with sole_writer(folder):
         open_study_folder(folder, record)

@@ -113,13 +113,16 @@ def read_labels(labels: str | os.PathLike[str] | gpd.GeoDataFrame, *, config: Pr
     return Labels(kept, int((invalid & usable).sum()), int((~usable).sum()))
 
 
-def match_labels(labels: Labels, scenes: Sequence[Scene], *, config: PreparationConfig) -> Matching:
+def match_labels(
+    labels: Labels, scenes: Sequence[Scene], *, config: PreparationConfig, is_complete: bool = True
+) -> Matching:
     """Decide which polygons are burned into which scenes.
 
     Args:
         labels: The polygons.
         scenes: All scenes.
         config: Which columns say to which image a polygon belongs, and what to do about those that belong to none.
+        is_complete: False: there are other scenes, to which the latter may belong, so that they are only counted.
 
     Returns:
         The polygons of each scene. One that lies in a scene but was drawn on another image is ignored there: it says
@@ -146,14 +149,19 @@ def match_labels(labels: Labels, scenes: Sequence[Scene], *, config: Preparation
         found.append(SceneLabels(shapes[certain], shapes[~certain]))
         regions.append(_most_frequent(table.iloc[near[own]], config.region_column))
     outside, mismatched = int((~in_a_scene).sum()), int((in_a_scene & ~matched).sum())
-    _refuse(
-        outside, mismatched, len(table), [s.name for s, f in zip(scenes, found, strict=True) if not _count(f)], config
-    )
+    if is_complete:
+        _refuse_polygons(outside, mismatched, len(table), config)
+    _refuse_unlabelled([s.name for s, f in zip(scenes, found, strict=True) if not _count(f)], config)
     return Matching(tuple(found), tuple(regions), outside, mismatched, int(uncertain.sum()))
 
 
-def _refuse(outside: int, mismatched: int, count: int, unlabelled: Sequence[str], config: PreparationConfig) -> None:
-    if outside and (config.outside == "raise" or (outside == count and config.unlabelled != "background")):
+def _refuse_polygons(outside: int, mismatched: int, count: int, config: PreparationConfig) -> None:
+    if outside and outside == count and config.unlabelled != "background":
+        raise TrainingDataError(
+            f"expected labels in the scenes, but all {count} polygons are outside all of them: add their scenes, look at the CRS, "
+            "or say that all scenes are background (outside = 'ignore' and unlabelled = 'background')"
+        )
+    if outside and config.outside == "raise":
         raise TrainingDataError(
             f"expected labels in the scenes, but {outside} of {count} polygons are outside all of them: add their scenes, look "
             "at the CRS, or allow it with outside = 'ignore'"
@@ -163,6 +171,9 @@ def _refuse(outside: int, mismatched: int, count: int, unlabelled: Sequence[str]
             f"expected labels of the scenes that they lie in, but {mismatched} of {count} polygons name another scene or date: add "
             "their scenes, correct the columns, or allow it with mismatched = 'ignore'"
         )
+
+
+def _refuse_unlabelled(unlabelled: Sequence[str], config: PreparationConfig) -> None:
     if unlabelled and config.unlabelled == "raise":
         raise TrainingDataError(
             f"expected labels in every scene, but {len(unlabelled)} have none ({', '.join(unlabelled[:3])}, …): label them, or say "

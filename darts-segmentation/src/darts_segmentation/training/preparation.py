@@ -106,6 +106,7 @@ def prepare_training_data(
     *,
     config: PreparationConfig | None = None,
     regions: Mapping[str, str] | gpd.GeoDataFrame | None = None,
+    is_complete: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> PreparationReport:
     """Turn preprocessed tiles and label polygons into patches that a training reads.
@@ -118,6 +119,8 @@ def prepare_training_data(
         config: Which patches there are; the defaults if not given.
         regions: Tile id → region, or polygons with ``config.region_column``; otherwise the region is what most polygons of a
             scene say in that column, else ``unknown``.
+        is_complete: False: there are other scenes, which are not among `tiles`; polygons outside or of other images may be
+            theirs then: they are counted, and not refused.
         progress: Told how many scenes have ended, of how many.
 
     Returns:
@@ -143,7 +146,7 @@ def prepare_training_data(
     scenes = [scene for scene, _ in headers]
     _check_names(scenes)
     read = read_labels(labels, config=config)
-    matching = match_labels(read, scenes, config=config)
+    matching = match_labels(read, scenes, config=config, is_complete=is_complete)
     with sole_writer(out) as is_certain:
         remove_leftovers(Path(out) / "scenes", all_writers=is_certain)
         jobs = []

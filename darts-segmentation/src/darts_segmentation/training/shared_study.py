@@ -1,6 +1,7 @@
 """Optuna's study of a search: one for each search, also in a database that many searches share."""
 
 import json
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,7 +64,9 @@ def _check(study: optuna.Study, wanted: Mapping[str, Any]) -> None:
     found = _record_of(study)
     if found is None:
         raise ConfigError(
-            f"expected the study {study.study_name!r} in the storage to say what it searches for, but it does not: {advice}"
+            f"expected the study {study.study_name!r} in the storage to say what it searches for, but it does not: if its first "
+            f"process was killed, remove it with 'optuna delete-study --study-name {shlex.quote(study.study_name)} --storage …', else "
+            f"{advice}"
         )
     differing = differing_keys(found, wanted)
     if differing:

@@ -1,14 +1,18 @@
 """The folder of work that consists of many trainings, so that nothing else is continued in it."""
 
 import fcntl
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from darts_segmentation.training.run_folder import write_json
 from darts_utils.errors import ConfigError
+from darts_utils.inference.checkpoint import Checkpoint
 
 RECORD = "study.json"
 """What the folder is for; written first."""
@@ -56,6 +60,19 @@ def differing_keys(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[
         ['space']
     """
     return sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
+
+
+def hash_of_model(model: Checkpoint) -> str:
+    """SHA-256 over config and weights of a model, by which it is the same wherever its file is.
+
+    Args:
+        model: Its tensors may be on any device.
+    """
+    digest = hashlib.sha256(json.dumps(model.config, default=str, skipkeys=True).encode())
+    for name, tensor in sorted(model.statedict.items()):
+        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 @contextmanager

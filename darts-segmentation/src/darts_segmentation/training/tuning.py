@@ -28,7 +28,7 @@ from darts_segmentation.training.run_folder import CHECKPOINTS
 from darts_segmentation.training.scores import write_csv
 from darts_segmentation.training.search_space import Range, SearchSpace, changed_config, space_table
 from darts_segmentation.training.shared_study import open_study
-from darts_segmentation.training.studies import one_at_a_time, open_study_folder
+from darts_segmentation.training.studies import hash_of_model, one_at_a_time, open_study_folder
 from darts_segmentation.training.training import plan_run
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.provenance import data_fingerprint
@@ -108,19 +108,19 @@ def tune(
         raise ConfigError(f"expected at least 1 trial, but got {trials}")
     if config.devices > 1:
         raise ConfigError(
-            f"expected devices to be 1 in a search, but got {config.devices}: start it once for each device, the processes share "
-            "the trials"
+            f"expected devices to be 1 in a search, but got {config.devices}: start it once for each device "
+            "(CUDA_VISIBLE_DEVICES=0 darts train tune …, then 1, and so on), the processes share the trials"
         )
     check_monitor(config)
     fingerprint = data_fingerprint(data)
+    model = None if start is None else read_checkpoint(start, legacy_normalization=legacy_normalization)
     record = {
         "kind": "tuning",
         "fingerprint": fingerprint,
         "config": plain_table(config),
         "space": space_table(space),
-        "starts_from": None if start is None else str(Path(start)),
+        "starts_from": None if model is None else hash_of_model(model),
     }
-    model = None if start is None else read_checkpoint(start, legacy_normalization=legacy_normalization)
     store = PatchStore(data)
     check_start_unseen(split_patches(store.patches, config=config.split), start=model, fingerprint=fingerprint)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """The folders that a standing data set does without: whether they still cannot be used."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from darts_utils.errors import OutputError
 
 
 def still_left_out(folders: Sequence[Path], *, used: frozenset[str]) -> tuple[Unused, ...] | None:
-    """Judge anew the folders that are not in a data set; the others are not read.
+    """Judge anew the folders that are not in a data set; of the others, only those are read that others claim to be copies of.
 
     Args:
         folders: All folders of tiles that are named.
@@ -20,21 +21,25 @@ def still_left_out(folders: Sequence[Path], *, used: frozenset[str]) -> tuple[Un
     Returns:
         The folders that cannot be used, by name, with the reasons of today; None where one of them can be used by now.
     """
+    contents = {folder: _content_of(folder) for folder in sorted(folders)}
+    copies = Counter(contents.values())
     first: dict[str, Path] = {}
     unused = []
-    for folder in sorted(folders):
-        content = _content_of(folder)
-        if content is not None and content in first:
+    for folder, content in contents.items():
+        is_used = content is not None and content in used
+        if is_used and copies[content] == 1:
+            continue
+        try:
+            read_tile(folder)
+        except UnusableTileError as error:
+            unused.append(Unused(folder, str(error)))
+            continue
+        if content is None or not is_used:
+            return None
+        if content in first:
             unused.append(Unused(folder, f"doubled: '{first[content]}' holds the same"))
-        elif content is not None and content in used:
-            first[content] = folder
         else:
-            try:
-                read_tile(folder)
-            except UnusableTileError as error:
-                unused.append(Unused(folder, str(error)))
-            else:
-                return None
+            first[content] = folder
     return tuple(unused)
 
 
