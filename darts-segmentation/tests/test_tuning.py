@@ -176,7 +176,9 @@ def test_a_search_that_finds_nothing_says_so(data, tmp_path):
             space=space,
             trials=1,
         )
-    with pytest.raises(ConfigError, match="expected devices to be 1 in a search, but got 2: .* .CUDA_VISIBLE_DEVICES=0 darts train"):
+    with pytest.raises(
+        ConfigError, match="expected devices to be 1 in a search, but got 2: .* .CUDA_VISIBLE_DEVICES=0 darts train"
+    ):
         tune(data, tmp_path, config=dataclasses.replace(CONFIG, devices=2), space=space, trials=1)
     with pytest.raises(ConfigError, match="expected monitor to be one of .*, but got 'val/dice'"):
         config = dataclasses.replace(CONFIG, monitor=MonitorConfig("val/dice"))

@@ -217,8 +217,8 @@ def _belongs(table: gpd.GeoDataFrame, scene: Scene, config: PreparationConfig) -
     belongs = np.ones(len(table), bool)
     if config.scene_column is not None:
         names = table[config.scene_column]
-        same = names.map(lambda name: str(name) == scene.name or str(name).startswith(f"{scene.name}_"))
-        belongs &= (same | names.isna()).to_numpy(bool)
+        same = [str(name) == scene.name or str(name).startswith(f"{scene.name}_") for name in names]
+        belongs &= np.array(same, bool) | names.isna().to_numpy(bool)
     if config.date_column is not None:
         belongs &= np.array([_same_date(value, scene.date, config) for value in table[config.date_column]], bool)
     return belongs

@@ -71,7 +71,7 @@ def hash_of_model(model: Checkpoint) -> str:
     digest = hashlib.sha256(json.dumps(model.config, default=str, skipkeys=True).encode())
     for name, tensor in sorted(model.statedict.items()):
         digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
