@@ -89,14 +89,15 @@ def build_dataset(
     about = publication if publication is not None else Publication()
     text = licence_text(about)
     _check_folder(out)
-    origin = _origin(tile_folders(paths, without=out), options, about, text)
+    folders = tile_folders(paths, without=out)
+    origin = _origin(folders, options, about, text)
     if previous is not None:
         origin["previous"] = _edition(previous, out)
     with sole_writer(out) as is_certain:
         remove_leftovers(out, all_writers=is_certain)
         standing = read_record(out)
         if not force and standing is not None and standing.origin == origin and _is_whole(standing, out):
-            unused = still_left_out(tile_folders(paths, without=out), used=_used(out))
+            unused = still_left_out(folders, used=_used(out))
             if unused is not None:
                 shutil.rmtree(out / WORK, ignore_errors=True)
                 return Outcome(standing, unused, is_new=False)
