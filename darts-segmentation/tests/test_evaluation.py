@@ -12,7 +12,7 @@ import yaml
 from darts_segmentation import build_network
 from darts_segmentation.training import evaluate, train
 from darts_segmentation.training.evaluation import scoring_options
-from darts_segmentation.training.testing import SMALL_NETWORK, small_training
+from darts_segmentation.training.testing import SMALL_NETWORK, small_model, small_training
 from darts_train_utils.patch_store import PatchStore
 from darts_train_utils.testing import write_example_store
 from darts_utils.errors import CheckpointError, ConfigError, DartsWarning, TrainingDataError
@@ -105,15 +105,7 @@ def test_a_side_of_the_training_needs_its_data(trained, tmp_path):
 )
 def test_models_and_patches_that_do_not_fit_are_refused(tmp_path, patch_px, changes, error, message):
     write_example_store(tmp_path / "data", regions=("east",), patches=1, patch_px=patch_px)
-    network = {**SMALL_NETWORK, "in_channels": 2, **changes}
-    config = {
-        "model_framework": "smp",
-        "model": network,
-        "input_combination": ["red", "slope"],
-        "patch_size": 64,
-        "normalization": {name: {"offset": 0.0, "scale": 1e-4, "clip": True} for name in ("red", "slope")},
-    }
-    model = write_checkpoint(tmp_path / "model.pt", Checkpoint(config, build_network(network).state_dict()))
+    model = write_checkpoint(tmp_path / "model.pt", small_model(["red", "slope"], network=changes, patch_px=64))
     with pytest.raises(error, match=message):
         evaluate(model, tmp_path / "data", part="all", device="cpu")
 

@@ -5,11 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from darts_segmentation import build_network
 from darts_segmentation.training import cross_validate, parse_search_space, train, tune
 from darts_segmentation.training.leakage import sides_of
 from darts_segmentation.training.plan import encode_split
-from darts_segmentation.training.testing import SMALL_NETWORK, small_training
+from darts_segmentation.training.testing import small_model, small_training
 from darts_segmentation.training.training import plan_run
 from darts_train_utils.config import SplitConfig
 from darts_train_utils.patch_store import PatchStore
@@ -25,17 +24,9 @@ OLD = Split(*(np.array(rows) for rows in ([0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10,
 @pytest.fixture(scope="module")
 def start(data, tmp_path_factory):
     """A model that says that it was trained with OLD on the data."""
-    network = {**SMALL_NETWORK, "in_channels": 2}
-    config = {
-        "model_framework": "smp",
-        "model": network,
-        "input_combination": ["red", "slope"],
-        "patch_size": 32,
-        "normalization": {name: {"offset": 0.0, "scale": 1e-4, "clip": True} for name in ("red", "slope")},
-        "training": {"data": {"fingerprint": data_fingerprint(data)}, "split": encode_split(OLD, 12)},
-    }
+    record = {"data": {"fingerprint": data_fingerprint(data)}, "split": encode_split(OLD, 12)}
     path = tmp_path_factory.mktemp("start") / "start.pt"
-    return write_checkpoint(path, Checkpoint(config, build_network(network).state_dict()))
+    return write_checkpoint(path, small_model(["red", "slope"], training=record))
 
 
 @pytest.mark.parametrize(

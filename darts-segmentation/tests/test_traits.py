@@ -5,14 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from darts_segmentation.networks import build_network
 from darts_segmentation.training import evaluate, resume, train
 from darts_segmentation.training.plan import make_plan
-from darts_segmentation.training.testing import SMALL_NETWORK, small_training
+from darts_segmentation.training.testing import small_model, small_training
 from darts_segmentation.training.traits import check_traits, known_traits, tile_traits
 from darts_train_utils.patch_store import PatchStore, write_scene
 from darts_utils.errors import CheckpointError, DartsWarning, TrainingDataError
-from darts_utils.inference import Checkpoint, read_checkpoint, write_checkpoint
+from darts_utils.inference import read_checkpoint, write_checkpoint
 from darts_utils.inference.agreement import Surroundings, trained_surroundings
 from darts_utils.testing import example_tile
 
@@ -56,16 +55,7 @@ def wide(store):
 
 
 def a_model(said):
-    network = {**SMALL_NETWORK, "in_channels": 2, "classes": 1}
-    config = {
-        "model_framework": "smp",
-        "model": network,
-        "input_combination": list(INPUTS),
-        "patch_size": 32,
-        "normalization": SCALINGS,
-        **said,
-    }
-    return Checkpoint(config, build_network(network).state_dict())
+    return small_model(INPUTS, network={"classes": 1}, normalization=SCALINGS, **said)
 
 
 def plan_from(folder, said):
