@@ -16,7 +16,7 @@ from darts_preprocessing.relative_elevation import check_radii
 from darts_utils.batching import batched
 from darts_utils.dates import UNKNOWN_DATE
 from darts_utils.grids import coords_of, geobox_of, resolution_m
-from darts_utils.variables import TCVIS_BANDS
+from darts_utils.variables import TCVIS_BANDS, USUAL_TCVIS_RULE
 
 Auxiliary = xr.Dataset | str | os.PathLike[str]
 
@@ -42,7 +42,7 @@ def load_and_preprocess(
     sensor: str | None = None,
     date: str | None = None,
     tcvis_release: str | None = None,
-    tcvis_rule: ReleaseRule = "past_only",
+    tcvis_rule: ReleaseRule = USUAL_TCVIS_RULE,
     features: Collection[str] | None = None,
     tpi_outer_radius_m: float = PreprocessingConfig.tpi_outer_radius_m,
     tpi_inner_radius_m: float = PreprocessingConfig.tpi_inner_radius_m,
@@ -121,7 +121,7 @@ def load_auxiliary(
     dem: Auxiliary | None = None,
     tcvis: Auxiliary | None = None,
     tcvis_release: str | None = None,
-    tcvis_rule: ReleaseRule = "past_only",
+    tcvis_rule: ReleaseRule = USUAL_TCVIS_RULE,
     date: str = UNKNOWN_DATE,
     features: Collection[str] | None = None,
     tpi_outer_radius_m: float = PreprocessingConfig.tpi_outer_radius_m,

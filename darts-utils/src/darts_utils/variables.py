@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from types import MappingProxyType
-from typing import Literal
+from typing import Final, Literal
 
 from darts_utils.errors import DartsWarning
 
@@ -165,6 +165,9 @@ REFLECTANCE_ATTRS: Mapping[str, float] = MappingProxyType(
 
 TCVIS_BANDS = ("tc_brightness", "tc_greenness", "tc_wetness")
 """The tasseled-cap trend composites, in the order of the TCVIS rasters."""
+
+USUAL_TCVIS_RULE: Final = "past_only"
+"""How the date of a tile chooses among releases of the trends, where nobody says it otherwise."""
 
 USUAL_SURROUNDINGS_M = 100.0
 """Radius of the disc that ``relative_elevation`` compares a pixel with, where nobody says another one."""

@@ -20,7 +20,7 @@ from darts_nextgen.pipeline.scene_options import SceneOptions, convert_fields, p
 from darts_nextgen.pipeline.stages import load_task
 from darts_nextgen.pipeline.streams import is_stream
 from darts_nextgen.pipeline.tasks import SceneTask, scene_tasks
-from darts_preprocessing.loading.releases import RULES, ReleaseRule, releases_in
+from darts_preprocessing.loading.releases import ReleaseRule, releases_in
 from darts_segmentation.training import PreparationConfig, PreparationReport, prepare_training_data
 from darts_segmentation.training.other_scenes import warn_of_others
 from darts_segmentation.training.traits import TCVIS_RULE
@@ -31,7 +31,7 @@ from darts_utils.faults import attempt, collected_warnings
 from darts_utils.files import exists, remove_leftovers, sole_writer
 from darts_utils.logging import get_logger, log_tile
 from darts_utils.tile_io import read_header, write_tile
-from darts_utils.variables import TCVIS_BANDS
+from darts_utils.variables import TCVIS_BANDS, USUAL_TCVIS_RULE
 
 _logger = get_logger(__name__)
 
@@ -204,7 +204,7 @@ def _trends_rule(config: TrainingScenesConfig, features: Collection[str]) -> Rel
         return None
     if config.tcvis_rule is not None:
         return config.tcvis_rule
-    return RULES[0] if len(releases_in(config.tcvis)) > 1 else None
+    return USUAL_TCVIS_RULE if len(releases_in(config.tcvis)) > 1 else None
 
 
 def _digest(

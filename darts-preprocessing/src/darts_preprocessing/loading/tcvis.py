@@ -19,7 +19,7 @@ from darts_utils.dates import UNKNOWN_DATE
 from darts_utils.errors import SceneError
 from darts_utils.grids import coords_of
 from darts_utils.tiles import variable
-from darts_utils.variables import TCVIS_BANDS
+from darts_utils.variables import TCVIS_BANDS, USUAL_TCVIS_RULE
 
 _FILE_BANDS = ("TCB", "TCG", "TCW")
 """How the files' band descriptions begin, in order."""
@@ -32,7 +32,7 @@ def load_tcvis(
     margin_m: float = 0.0,
     release: str | None = None,
     date: str = UNKNOWN_DATE,
-    rule: ReleaseRule = "past_only",
+    rule: ReleaseRule = USUAL_TCVIS_RULE,
 ) -> xr.Dataset:
     """Load trends around a grid.
 

@@ -18,7 +18,7 @@ import xarray as xr
 
 from darts_utils.errors import DartsWarning, TrainingDataError
 from darts_utils.inference.agreement import USUAL_SURROUNDINGS, trained_surroundings
-from darts_utils.variables import TCVIS_BANDS
+from darts_utils.variables import TCVIS_BANDS, USUAL_TCVIS_RULE
 
 TCVIS_RULE = "tcvis_rule"
 """Attribute of a tile, trait of a store, and key of a model's config."""
@@ -26,7 +26,6 @@ TCVIS_RULE = "tcvis_rule"
 _ELEVATION = "relative_elevation"
 _RADII = {"outer_radius_m": "relative_elevation_radius_m", "inner_radius_m": "relative_elevation_inner_radius_m"}
 """Attribute of the tile's relative elevation → key."""
-_USUAL_RULE = "past_only"
 
 
 def tile_traits(tile: xr.Dataset, names: Collection[str]) -> dict[str, str | float]:
@@ -112,7 +111,7 @@ def _check_trends(traits: Mapping[str, Any], config: Mapping[str, Any], consumer
             )
         return
     known = trained or made
-    if known not in (None, _USUAL_RULE):
+    if known not in (None, USUAL_TCVIS_RULE):
         speaks, silent = (consumer, "the data") if made is None else ("the data", consumer)
         _warn(
             f"trends of {speaks} were chosen by the rule {known}, and how those of {silent} were chosen is not said: see that "
