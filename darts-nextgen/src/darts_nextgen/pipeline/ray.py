@@ -1,6 +1,7 @@
 """The runtime of a Ray cluster: the stages of a run as a stream of tiles through tasks, model workers and tasks again."""
 
 import logging
+import math
 from collections.abc import Collection
 from contextlib import closing
 from dataclasses import replace
@@ -85,7 +86,8 @@ def _checked(plan: RunPlan, *, device: str) -> Resources:
     config = plan.config
     found = derive_resources(config.ray, device=device, nodes=node_resources())
     if plan.total is not None:  # no workers without a call
-        found = replace(found, model_workers=max(1, min(found.model_workers, -(-plan.total // found.tiles_per_call))))
+        calls = math.ceil(plan.total / found.tiles_per_call)
+        found = replace(found, model_workers=max(1, min(found.model_workers, calls)))
     folders = dict.fromkeys(task.path.parent for task in plan.tasks)
     given = [*config.models, *(path for path in (config.dem, config.tcvis) if path is not None)]
     # what cannot be read here either is told by the tiles that need it
